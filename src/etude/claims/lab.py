@@ -1,0 +1,170 @@
+"""Claims: a sentence from a paper plus the experiment that could refute it.
+
+A claim never asserts: it returns a verdict and its numbers, over several seeds with their spread, and the arms of a comparison differ
+in one argument. Findings are appended to findings.jsonl; a finding whose code has changed since is stale.
+"""
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from etude.catalogue import entries, nearest
+from etude.engine.run import Run, commit
+from etude.engine.train import train
+from etude.errors import InputError
+
+FINDINGS = Path(__file__).with_name("findings.jsonl")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an experiment found.
+
+    Attributes:
+        holds: the verdict.
+        numbers: what was measured, by name; several seeds as `mean ± deviation` through `spread`.
+        note: what a reader must know beside the numbers: protocol, profile, distance from the published figure.
+    """
+
+    holds: bool
+    numbers: dict[str, Any]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim: the sentence, where it stands, the experiment, and how long it takes on two cores."""
+
+    statement: str
+    source: str
+    minutes: float
+    experiment: "Callable[[Lab], Finding]"
+
+    @property
+    def name(self) -> str:
+        return self.experiment.__name__
+
+
+def claim(statement: str, *, source: str, minutes: float) -> "Callable[[Callable[[Lab], Finding]], Claim]":
+    """Mark an experiment as the test of a claim."""
+    return lambda experiment: Claim(statement, source, minutes, experiment)
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Where experiments run. Runs are filed by what was asked, so that claims share them.
+
+    Attributes:
+        runs: the folder of runs.
+        data_dir: where larger data sets lie.
+        device: what to train on.
+    """
+
+    runs: Path = Path("runs")
+    data_dir: Path | None = None
+    device: str = "auto"
+    seeds: tuple[int, ...] = field(default=(0, 1, 2))
+
+    def run(self, system: str, data: Any = None, **asked: Any) -> Run:
+        """Train, or find it trained."""
+        return train(system, data, runs=self.runs, data_dir=self.data_dir, device=self.device, **asked)
+
+
+def spread(values: Iterable[float]) -> dict[str, Any]:
+    """Mean, sample standard deviation and the values themselves."""
+    each = [float(v) for v in values]
+    deviation = statistics.stdev(each) if len(each) > 1 else 0.0
+    return {"mean": statistics.fmean(each), "deviation": deviation, "values": each}
+
+
+def claims(system: str) -> list[Claim]:
+    """The claims about a system, in the order of their file (`claims/` mirrors `systems/`)."""
+    known = entries()
+    if system not in known:
+        raise nearest(system, known, "system")
+    name = known[system].module.replace("systems", "claims", 1)
+    if not known[system].module.startswith("etude.systems.") or importlib.util.find_spec(name) is None:
+        return []
+    module = importlib.import_module(name)
+    return [value for value in vars(module).values() if isinstance(value, Claim)]
+
+
+def code(system: str) -> str:
+    """A hash of what a finding depends on: the system's file and its claims, without comments and docstrings."""
+    file = entries()[system].file
+    files = [file, Path(__file__).parent / file.parent.name / file.name] if file else []
+    sha = hashlib.sha256()
+    for path in files:
+        if path.exists():
+            tree = ast.parse(path.read_text())
+            for node in ast.walk(tree):
+                body = getattr(node, "body", None)
+                if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+                    body.pop(0)
+            sha.update(ast.dump(tree).encode())
+    return sha.hexdigest()[:12]
+
+
+def findings() -> dict[tuple[str, str], dict[str, Any]]:
+    """The newest finding on each claim, by (system, claim); `stale` says that the code has changed since."""
+    newest = {}
+    for line in FINDINGS.read_text().splitlines() if FINDINGS.exists() else []:
+        entry = json.loads(line)
+        newest[entry["system"], entry["claim"]] = entry
+    for (system, _), entry in newest.items():
+        entry["stale"] = entry["code"] != code(system)
+    return newest
+
+
+def reproduce(system: str, lab: Lab, only: str | None = None) -> list[dict[str, Any]]:
+    """Run the experiments on a system's claims and file what they found.
+
+    Raises:
+        InputError: there are no claims, or none called `only`.
+    """
+    every = claims(system)
+    if not every:
+        raise InputError(f"{system} has no claims to reproduce")
+    if only is not None and only not in {c.name for c in every}:
+        raise nearest(only, {c.name for c in every}, f"claim of {system}")
+    filed = []
+    for each in every:
+        if only in (None, each.name):
+            began = time.monotonic()
+            found = each.experiment(lab)
+            entry = {
+                "system": system,
+                "claim": each.name,
+                "statement": each.statement,
+                "source": each.source,
+                "verdict": "holds" if found.holds else "fails",
+                "numbers": found.numbers,
+                "note": found.note,
+                "minutes": round((time.monotonic() - began) / 60, 2),
+                "machine": _machine(),
+                "commit": commit(),
+                "code": code(system),
+                "date": datetime.now(UTC).date().isoformat(),
+                "command": f"etude reproduce {system} --only {each.name}",
+            }
+            with FINDINGS.open("a") as file:
+                file.write(json.dumps(entry) + "\n")
+            filed.append(entry)
+    return filed
+
+
+def _machine() -> str:
+    import torch
+
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{platform.machine()}, {torch.get_num_threads()} threads{gpu}"

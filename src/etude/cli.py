@@ -1,0 +1,379 @@
+"""The command line: one verb a function; flags and help are read off signatures. `etude --help` imports no torch."""
+
+import dataclasses
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+from tyro import _errors as rejected
+
+from etude.catalogue import nearest
+from etude.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from etude.engine.run import Run
+
+Positional = tyro.conf.Positional
+SUMMARY = "Landmark deep-learning systems, faithful to their papers, trained on your own data with one command."
+
+
+def list_() -> None:
+    """The systems, by family."""
+    from rich.table import Table
+
+    from etude.catalogue import entries
+
+    table = Table("name", "family", "what it is")
+    for entry in sorted(entries().values(), key=lambda e: (e.family, e.name)):
+        table.add_row(entry.name, entry.family, entry.summary)
+    _print(table)
+
+
+def show(name: Positional[str]) -> None:
+    """The fidelity sheet of a system: paper, hyperparameters and their sources, deviations, claims.
+
+    Args:
+        name: of a system.
+    """
+    from etude.report.sheet import fidelity_sheet
+
+    for part in fidelity_sheet(name):
+        _print(part)
+
+
+def evaluate(run: Positional[Path], data: str | None = None) -> None:
+    """Score a run on the test split again.
+
+    Args:
+        run: the folder of a run.
+        data: other data of the same kind and sizes; its own where not given.
+    """
+    from etude.engine.train import evaluate as measure
+    from etude.report.sheet import score_table
+
+    _print(score_table(measure(_load(run), data)))
+
+
+def sample(run: Positional[Path], count: int = 16, seed: int = 0, out: Path | None = None) -> None:
+    """Draw new examples from a trained generator.
+
+    Args:
+        run: the folder of a run.
+        count: how many.
+        seed: of the draw.
+        out: where to write; a PNG for pictures and a CSV for rows of numbers, beside the run where not given.
+    """
+    import torch
+
+    from etude.report.files import write_examples
+
+    opened = _load(run)
+    generator = _verb(opened, "sample")
+    if count < 1:
+        raise InputError(f"--count {count}: expected a whole number in [1, inf)")
+    torch.manual_seed(seed)
+    print(write_examples(opened, generator(count), out, "samples"))
+
+
+def predict(run: Positional[Path], input: Positional[Path], out: Path | None = None) -> None:
+    """Apply a trained system to new input: classes with their probabilities, numbers, codes.
+
+    Args:
+        run: the folder of a run.
+        input: a picture, a folder of pictures, an array file or a table, as the run was trained on.
+        out: the CSV to write; standard output where not given.
+    """
+    from etude.report.files import write_predictions
+
+    opened = _load(run)
+    told = write_predictions(opened, input, out)
+    if told:
+        print(told)
+
+
+def report(run: Positional[Path], data: str | None = None) -> None:
+    """Write the page of a run again.
+
+    Args:
+        run: the folder of a run.
+        data: the data, where the run was trained on arrays in memory.
+    """
+    from etude.report import page
+
+    print(page.write(_load(run), data))
+
+
+def compare(runs: Positional[tuple[Path, ...]], out: Path = Path("compare.html")) -> None:
+    """Runs side by side: scores in a table, curves overlaid on a page.
+
+    Args:
+        runs: folders of runs.
+        out: the page to write.
+    """
+    from etude.report import page
+    from etude.report.sheet import comparison_table
+
+    if len(runs) < 2:
+        raise InputError(f"compare needs at least two runs, {len(runs)} given: name their folders")
+    opened = [_load(run) for run in runs]
+    _print(comparison_table(opened))
+    print(page.compare(opened, out))
+
+
+def reproduce(name: Positional[str], only: str | None = None, data_dir: Path | None = None, device: str = "auto") -> None:
+    """Run the experiments behind a system's claims and file what they find.
+
+    Args:
+        name: of a system.
+        only: one claim.
+        data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
+        device: what to train on.
+    """
+    from etude.claims import lab
+    from etude.report.sheet import finding_lines
+
+    for entry in lab.reproduce(name, lab.Lab(data_dir=data_dir, device=device), only):
+        for line in finding_lines(entry):
+            _print(line)
+
+
+def data_list() -> None:
+    """The data sets that have a name."""
+    from rich.table import Table
+
+    from etude.data import source
+
+    table = Table("name", "what it is")
+    for name, line in source.names().items():
+        table.add_row(name, line)
+    _print(table)
+
+
+def data_check(path: Positional[str], data_dir: Path | None = None, target: str | None = None) -> None:
+    """What was understood of some data: kind, counts, classes, missing values, unreadable files, duplicates.
+
+    Args:
+        path: a file, a folder, or the name of a data set.
+        data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
+        target: the column of a table to learn.
+    """
+    from etude.data import check
+
+    for line in check.check(path, data_dir=data_dir, target=target).lines():
+        print(line)
+
+
+def data_fetch(name: Positional[str], data_dir: Path | None = None) -> None:
+    """Download a data set's original files, checked against known hashes; goes on where it was interrupted.
+
+    Args:
+        name: of a data set.
+        data_dir: where to put it; $ETUDE_DATA otherwise.
+    """
+    import os
+
+    from etude.data import fetch
+
+    folder = data_dir or (Path(os.environ["ETUDE_DATA"]) if os.environ.get("ETUDE_DATA") else None)
+    if folder is None:
+        raise InputError("where to? give --data-dir FOLDER or set $ETUDE_DATA")
+    for path in fetch.fetch(name, folder):
+        print(path)
+
+
+def train_help() -> None:
+    """Train a system on data, or go on where it stopped: etude train NAME [options]; etude train NAME --help lists them."""
+    raise InputError("which system? `etude train NAME`, with a name from `etude list`")
+
+
+def data_help() -> None:
+    """Data sets: etude data list, etude data check PATH, etude data fetch NAME."""
+    raise InputError("`etude data list`, `etude data check PATH` or `etude data fetch NAME`")
+
+
+VERBS: dict[str, Callable[..., None]] = {
+    "list": list_,
+    "show": show,
+    "train": train_help,
+    "evaluate": evaluate,
+    "sample": sample,
+    "predict": predict,
+    "report": report,
+    "compare": compare,
+    "reproduce": reproduce,
+    "data": data_help,
+}
+DATA_VERBS: dict[str, Callable[..., None]] = {"list": data_list, "check": data_check, "fetch": data_fetch}
+
+
+@dataclasses.dataclass
+class Asked:
+    """What every training can be asked beside the system's own arguments.
+
+    Attributes:
+        data: a data set by name, or a path to your own files.
+        quick: start from arguments that show something in minutes on two cores.
+        seed: of weights, order and noise.
+        device: auto, cpu, cuda, cuda:1, ...
+        precision: bf16 computes products in bfloat16.
+        data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
+        target: the column of a table to learn.
+        runs: the folder of runs.
+        previews: passes after which to keep samples.
+        quiet: print nothing while training.
+    """
+
+    data: str | None = None
+    quick: bool = False
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["float32", "bf16"] = "float32"
+    data_dir: Path | None = None
+    target: str | None = None
+    runs: Path = Path("runs")
+    previews: tuple[int, ...] = ()
+    quiet: bool = False
+
+
+def train(name: str, words: Sequence[str]) -> None:
+    """Train a system: its flags are its signature."""
+    given = dataclasses.asdict(_parse(_options(name, words), words, f"etude train {name}"))
+    own = {field.name for field in dataclasses.fields(Asked)} | {"on"}
+    engine = {key: value for key, value in given.items() if key in own}
+    arguments = {key.replace("__", "."): value for key, value in given.items() if key not in own}
+    from etude import api
+    from etude.report.sheet import score_table
+
+    run = api.train(name, engine.pop("data"), **engine, **arguments)
+    if not engine["quiet"]:
+        _print(score_table(run.scores))
+        print(f"run     {run.folder}\nreport  {run.folder / 'report.html'}")
+
+
+def _options(name: str, words: Sequence[str]) -> Any:
+    """The dataclass whose fields are the flags of `etude train NAME`."""
+    from etude.catalogue import find
+    from etude.signature import acts_on_another
+
+    system = find(name)
+    fields = _fields(system, "", "--quick" in words)
+    if acts_on_another(system):
+        on = _value(words, "--on")
+        fields.append(("on", Annotated[str | None, tyro.conf.arg(help="the system it acts on, or a run's folder")], on))
+        if on and not (Path(on) / "run.json").exists():
+            fields += _fields(find(on), "on.", "--quick" in words)
+    return dataclasses.make_dataclass(f"{system.__name__}Options", fields, bases=(Asked,))
+
+
+def _fields(system: Any, prefix: str, quick: bool) -> list[tuple[str, Any, Any]]:
+    from etude.signature import arguments
+
+    fields = []
+    for name, argument in arguments(system).items():
+        told = f"{argument.meaning} ({argument.source})" if argument.source else argument.meaning
+        flag = tyro.conf.arg(help=told, name=prefix + name) if prefix else tyro.conf.arg(help=told)
+        default = system.quick.get(name, argument.default) if quick else argument.default
+        fields.append((prefix.replace(".", "__") + name, Annotated[argument.type, flag], default))
+    return fields
+
+
+def _value(words: Sequence[str], flag: str) -> str | None:
+    for place, word in enumerate(words):
+        if word == flag and place + 1 < len(words):
+            return words[place + 1]
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+    return None
+
+
+def _parse(what: Any, words: Sequence[str], prog: str) -> Any:
+    """Parse by tyro; what it rejects becomes one line."""
+
+    def reject(event: rejected.ParseErrorEvent) -> None:
+        raise InputError(_line(event, words))
+
+    with rejected.on_parse_error(reject):
+        if isinstance(what, dict):
+            return tyro.extras.subcommand_cli_from_dict(what, prog=prog, args=list(words), description=SUMMARY)
+        return tyro.cli(what, prog=prog, args=list(words))
+
+
+def _line(event: rejected.ParseErrorEvent, words: Sequence[str]) -> str:
+    match event:
+        case rejected.UnrecognizedArgs(tokens=tokens):
+            return _unknown(tokens[0], event.prog)
+        case rejected.MissingArgs(missing_arguments=missing):
+            names = ", ".join(m.arg.lowered.metavar or m.arg.lowered.name_or_flags[0] for m in missing)
+            if event.unrecognized_tokens:
+                return _unknown(event.unrecognized_tokens[0], event.prog)
+            return f"{names} is missing: see `{event.prog} --help`"
+        case rejected.MissingSubcommand(found_token=token):
+            return _unknown(token, event.prog) if token else f"what is to be done? one of {', '.join(VERBS)}"
+        case rejected.InvalidChoice(argument=argument, value=value, choices=choices):
+            return f"{argument.lowered.name_or_flags[0]} {value}: expected one of {', '.join(choices)}"
+        case rejected.InstantiationFailure(argument=argument, message=message) if argument is not None:
+            flag = argument.lowered.name_or_flags[0] if argument.lowered.name_or_flags else argument.lowered.metavar
+            return f"{flag}: {' '.join(message.split())}"
+        case rejected.BadValue(argument=argument):
+            return f"{argument.lowered.name_or_flags[0]}: expected {argument.lowered.metavar}"
+    return f"not understood: {' '.join(words)}; see `{event.prog} --help`"
+
+
+def _unknown(token: str, prog: str) -> str:
+    if not token.startswith("-") and prog in ("etude", "etude data"):
+        return str(nearest(token, DATA_VERBS if prog == "etude data" else VERBS, "verb"))
+    flag = token.partition("=")[0].replace("_", "-")
+    words = prog.split()
+    flags = [f"--{f.name.replace('__', '.').replace('_', '-')}" for f in dataclasses.fields(_options(words[2], sys.argv))] if words[1:2] == ["train"] else []
+    near = difflib.get_close_matches(flag, flags, n=1, cutoff=0.4)
+    return f"{token} is not known to `{prog}`" + (f": did you mean {near[0]}?" if near else f": see `{prog} --help`")
+
+
+def _load(folder: Path) -> "Run":
+    from etude.engine.run import load
+
+    return load(folder)
+
+
+def _verb(run: "Run", name: str) -> "Callable[[int], Tensor]":
+    system = run.system
+    if not hasattr(system, name):
+        raise InputError(f"{run.folder} holds a {type(system).__name__}, which has no verb `{name}`")
+    verb: Callable[[int], Tensor] = getattr(system, name)
+    return verb
+
+
+def _print(what: Any) -> None:
+    from rich.console import Console
+
+    Console(soft_wrap=isinstance(what, str), highlight=False).print(what)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command; the exit status is 0, 2 after a mistake of the user's, 128 plus the signal after one."""
+    words = list(sys.argv[1:] if words is None else words)
+    try:
+        if words[:1] == ["train"] and len(words) > 1 and not words[1].startswith("-"):
+            train(words[1], words[2:])
+        elif words[:1] == ["data"] and len(words) > 1:
+            _parse(DATA_VERBS, words[1:], "etude data")
+        else:
+            _parse(VERBS, words, "etude")
+    except InputError as error:
+        print(f"etude: {error}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if type(error).__name__ != "Stopped":
+            raise
+        print(f"etude: {error}", file=sys.stderr)
+        return int(getattr(error, "code", 1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""What every reader of files needs: where a data set lies, and one clear line where a file cannot be read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from etude.errors import InputError
+
+
+@contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turn whatever a parser raises over a broken or foreign file into one line that names the file.
+
+    Raises:
+        InputError: instead of any other exception.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # parsers of foreign bytes raise a dozen kinds of exception, and all mean the same
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: not readable as {what} ({reason[:200]}): replace or remove it") from error
+
+
+def locate(data_dir: Path | None, name: str, *patterns: str) -> list[Path]:
+    """The files of a data set, in `data_dir` itself or in its folder `name`: the first match of each pattern.
+
+    Raises:
+        InputError: no folder is known, or it lacks one of the files.
+    """
+    get = f"`etude data fetch {name}` downloads it"
+    if data_dir is None:
+        raise InputError(f"{name} needs a folder to look in: give --data-dir FOLDER or set $ETUDE_DATA; {get}")
+    for folder in (data_dir / name, data_dir):
+        found = [sorted(folder.glob(pattern)) for pattern in patterns]
+        if all(found):
+            return [files[0] for files in found]
+    raise InputError(f"{name} is not in {data_dir} nor {data_dir / name}: correct --data-dir or $ETUDE_DATA; {get}")

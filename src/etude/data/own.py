@@ -1,0 +1,83 @@
+"""The user's own data: which reader a path goes to."""
+
+from pathlib import Path
+from typing import Any
+
+from etude.data.arrays import examples, load_arrays, read_arrays
+from etude.data.folder import SUFFIXES, image_files, load_folder, read_images
+from etude.data.idx import load_idx, read_idx
+from etude.data.kinds import Images, Splits, Vectors
+from etude.data.table import load_table, prepare
+from etude.errors import InputError
+
+TABLES = (".csv", ".tsv", ".parquet")
+ARRAYS = (".npy", ".npz")
+KNOWN = f"{', '.join((*TABLES, *ARRAYS))}, an IDX file, or a folder of images, of .npy or of IDX files"
+
+
+def form(path: Path) -> str:
+    """How a path is to be read: "table", "arrays", "idx", "image" or "folder" (of images).
+
+    Raises:
+        InputError: it is none of them.
+    """
+    inside = [file.name.lower() for file in path.iterdir()] if path.is_dir() else [path.name.lower()]
+    if any(("idx" in name and "ubyte" in name) or name.endswith((".idx", ".idx.gz")) for name in inside):
+        return "idx"
+    if any(name.endswith(ARRAYS) for name in inside):
+        return "arrays"
+    if path.is_dir():
+        return "folder"
+    if path.suffix.lower() in TABLES:
+        return "table"
+    if path.suffix.lower() in SUFFIXES:
+        return "image"
+    raise InputError(f"{path}: data of an unknown form: give {KNOWN}")
+
+
+def load_path(path: Path, target: str | None = None, unreadable: list[str] | None = None) -> Splits:
+    """Splits of the data at a path.
+
+    Args:
+        target: the column to predict, for a table.
+        unreadable: where given, images that cannot be read are left out and named here.
+
+    Raises:
+        InputError: the path cannot be read, or what it holds does not make a data set.
+    """
+    match form(path):
+        case "table":
+            return load_table(path, target)
+        case "arrays":
+            return load_arrays(path)
+        case "idx":
+            return load_idx(path)
+        case "folder":
+            return load_folder(path, unreadable)
+        case _:
+            raise InputError(f"{path}: one image is no data set: give the folder that it is in")
+
+
+def read_path(path: Path, preparation: dict[str, Any]) -> Vectors | Images:
+    """New examples, without labels, at a path; read as the data of `preparation` were.
+
+    Raises:
+        InputError: the path cannot be read, or holds more than one array of examples.
+    """
+    channels = 3 if preparation["dimensions"].get("channels") == 3 else 1
+    match form(path):
+        case "table":
+            if "table" not in preparation:
+                raise InputError(f"{path}: a table, and the system did not learn from one: give {preparation['kind']}")
+            return prepare(path, preparation["table"])
+        case "arrays":
+            arrays = read_arrays(path)
+            if len(arrays) > 1 and "x" not in arrays:
+                raise InputError(f"{path}: found {', '.join(arrays)}: call the examples x")
+            return examples(arrays.get("x", next(iter(arrays.values()))), str(path))
+        case "idx":
+            return examples(read_idx(path), str(path))
+        case "image":
+            return examples(read_images([path], channels)[0], str(path))
+        case _:
+            return examples(read_images(image_files(path), channels)[0], str(path))

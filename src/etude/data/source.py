@@ -1,0 +1,144 @@
+"""Sources: from what a user names (a data set, a path, arrays) to `Splits`.
+
+A third party's package adds a source by an entry point in the group `etude.data`: its name, and a function that takes
+`data_dir: Path | None` and returns `Splits`.
+"""
+
+import difflib
+import math
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from etude.errors import InputError
+
+if TYPE_CHECKING:  # torch takes seconds to import, and the list of names is wanted at once
+    from etude.data.kinds import Batch, Splits
+
+SOURCES = {
+    "digits": ("etude.data.digits:digits", "1,797 handwritten digits 8x8, always at hand"),
+    "mnist": ("etude.data.mnist:mnist", "70,000 handwritten digits 28x28"),
+    "mnist-binary": ("etude.data.mnist:mnist_binary", "MNIST with each pixel black or white, drawn once"),
+    "cifar10": ("etude.data.cifar10:cifar10", "60,000 colour photographs 32x32 of 10 classes"),
+    "blobs": ("etude.data.toy:blobs", "toy: three round clouds in the plane, 3 classes"),
+    "moons": ("etude.data.toy:moons", "toy: two half circles in the plane, 2 classes"),
+    "circles": ("etude.data.toy:circles", "toy: a circle in a circle, 2 classes"),
+    "spirals": ("etude.data.toy:spirals", "toy: two spirals, 2 classes"),
+    "xor": ("etude.data.toy:xor", "toy: exclusive or, its four points"),
+    "gaussians25": ("etude.data.toy:gaussians25", "toy: 25 normal distributions on a grid"),
+    "ring8": ("etude.data.toy:ring8", "toy: 8 normal distributions on a circle"),
+}
+
+
+def names() -> dict[str, str]:
+    """Every named source with one line on it; those of other packages after ours."""
+    ours = {name: line for name, (_, line) in SOURCES.items()}
+    return ours | {name: f"from {entry.value.split(':')[0].split('.')[0]}" for name, entry in _third_party().items()}
+
+
+def _third_party() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group="etude.data")}
+
+
+def _named(name: str) -> "Callable[[Path | None], Splits]":
+    if name in SOURCES:
+        module, function = SOURCES[name][0].split(":")
+        found: Callable[[Path | None], Splits] = getattr(import_module(module), function)
+        return found
+    loaded: Callable[[Path | None], Splits] = _third_party()[name].load()
+    return loaded
+
+
+def load(
+    data: Any, *, data_dir: str | Path | None = None, kind: "type[Batch] | None" = None, target: str | None = None
+) -> "Splits":
+    """The data that `data` names, split into train, validation and test.
+
+    Args:
+        data: a name of `names()`, a path to files of your own, arrays or tensors `x` or `(x, y)`, or `Splits`.
+        data_dir: the folder in which named sources look for their files; `$ETUDE_DATA` where not given.
+        kind: what the system learns from; the data offer themselves as that kind.
+        target: the column to predict, for a table.
+
+    Raises:
+        InputError: there is no such source or file, or it cannot be read, or it is not of that kind.
+    """
+    from etude.data.kinds import Splits
+
+    if isinstance(data, Splits):
+        splits = data
+    elif isinstance(data, str | Path):
+        splits = _load(str(data), data_dir, target)
+    else:
+        from etude.data.arrays import from_arrays
+
+        splits = from_arrays(data)
+    splits = replace(splits, preparation={**_seen(splits.train), **splits.preparation})
+    return splits if kind is None else splits.as_kind(kind)
+
+
+def read(data: Any, kind: "type[Batch]", preparation: "dict[str, Any]") -> "Batch":
+    """New examples for a trained system, which may lack labels.
+
+    Args:
+        data: a path (an image, a folder of images, an array file, an IDX file, a table) or an array or tensor.
+        kind: what the system learns from.
+        preparation: `Splits.preparation` of the data that it was trained on.
+
+    Raises:
+        InputError: the data cannot be read, or differ from the training data in kind or size.
+    """
+    from etude.data.arrays import as_array, examples
+    from etude.data.kinds import Images, Vectors, offer
+    from etude.data.own import read_path
+
+    if isinstance(data, str | Path):
+        if not Path(data).exists():
+            raise InputError(f"{data}: no such file or folder: correct the path")
+        found, where = read_path(Path(data), preparation), str(data)
+    else:
+        found, where = examples(as_array(data), "input"), "input"
+    sizes = preparation["dimensions"]
+    images = preparation["kind"] == "Images"
+    names = ("channels", "height", "width") if images else ("features",)
+    expected, got = tuple(sizes[name] for name in names), tuple(found.x.shape[1:])
+    if images and isinstance(found, Vectors) and got == (math.prod(expected),):
+        found = replace(found, shape=expected).as_images()
+    elif not images and isinstance(found, Images):
+        found, got = found.as_vectors(), (math.prod(got),)
+    elif got != expected:
+        raise InputError(f"{where}: expected {_sizes(expected)}, got {_sizes(got)}: give examples of that size")
+    return offer(replace(found, classes=tuple(preparation["classes"])), kind)
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) if len(shape) > 1 else f"rows of {shape[0]} numbers"
+
+
+def _load(data: str, data_dir: str | Path | None, target: str | None) -> "Splits":
+    if data in names():
+        folder = data_dir or os.environ.get("ETUDE_DATA")
+        return _named(data)(Path(folder) if folder else None)
+    from etude.data.own import load_path
+
+    path, _, column = data.rpartition(":")
+    if path and not Path(data).exists() and Path(path).exists():
+        return load_path(Path(path), target or column)
+    if not Path(data).exists():
+        raise InputError(f"no data set and no file is called {data!r}: {_suggestion(data)}")
+    return load_path(Path(data), target)
+
+
+def _suggestion(name: str) -> str:
+    near = difflib.get_close_matches(name, names(), 1)
+    return f"did you mean {near[0]}?" if near else f"give a path or one of {', '.join(names())}"
+
+
+def _seen(train: "Batch") -> dict[str, Any]:
+    """What new input is held against: the kind of the data, their sizes and the names of their classes."""
+    classes = list(getattr(train, "classes", ()))
+    return {"kind": type(train).__name__, "dimensions": train.dimensions, "classes": classes}

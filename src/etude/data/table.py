@@ -1,0 +1,198 @@
+"""Tables: CSV or TSV with a header line, or Parquet, as rows of numbers.
+
+A column of numbers is standardised with the mean and the standard deviation of the training rows; a missing number
+becomes that mean. A column of words is one-hot over the words of the training rows; a missing or new word is all zeros.
+The target is the column named by the user, or else the one called `target`, `label`, `class` or `y`. Words, or whole
+numbers of at most 20 values that occur twice on average, are classes; other numbers are predicted as they are.
+"""
+
+import csv
+import difflib
+import math
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from etude.data.arrays import complete
+from etude.data.files import reading
+from etude.data.kinds import Splits, Vectors
+from etude.errors import InputError
+
+TARGETS = ("target", "label", "class", "y")
+MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?"))
+MOST_CLASSES = 20
+MOST_WORDS = 1000
+
+Columns = dict[str, list[str]]
+
+
+def load_table(path: Path, target: str | None = None) -> Splits:
+    """Splits of a table, with the preparation that `prepare` repeats on new rows.
+
+    Args:
+        target: the column to predict.
+
+    Raises:
+        InputError: the file cannot be read, there is no such column, or a value is not what its column holds.
+    """
+    columns = read_columns(path)
+    target = _target(columns, target, path)
+    y, classes = (None, ()) if target is None else _outcomes(columns.pop(target), target, path)
+    if not columns:
+        raise InputError(f"{path}: no column beside the target {target!r}: add columns to predict it from")
+    rows = torch.zeros(len(next(iter(columns.values()))), 1)
+    drawn = complete({"train": Vectors(rows, y, classes)}, path.stem, str(path))
+    fitted = [_fit(name, column, drawn.train.index.tolist(), path) for name, column in columns.items()]
+    whole = Vectors(_transform(columns, fitted, path), y, classes)
+    table = {"columns": fitted, "target": target, "classes": list(classes)}
+    parts = {part: whole[rows.index] for part, rows in drawn.parts().items()}
+    return Splits(**parts, name=path.stem, preparation={"table": table})
+
+
+def prepare(path: Path, table: dict[str, Any]) -> Vectors:
+    """New rows as the training rows were prepared; the target column may be missing, other columns are ignored.
+
+    Args:
+        table: `Splits.preparation["table"]`.
+
+    Raises:
+        InputError: a column is missing or holds words where numbers were, or a class is new.
+    """
+    columns = read_columns(path)
+    missing = [column["name"] for column in table["columns"] if column["name"] not in columns]
+    if missing:
+        raise InputError(f"{path}: no column {', '.join(map(repr, missing))}, which the system learned from: add it")
+    x, target, classes = _transform(columns, table["columns"], path), table["target"], tuple(table["classes"])
+    if target not in columns:
+        return Vectors(x, None, classes)
+    return Vectors(x, _outcomes(columns[target], target, path, classes)[0] if classes else None, classes)
+
+
+def read_columns(path: Path) -> Columns:
+    """The cells of a table as text, by column.
+
+    Raises:
+        InputError: the file cannot be read, a row is too short or too long, or the header lacks a name.
+    """
+    columns = _parquet(path) if path.suffix == ".parquet" else _csv(path)
+    if not columns or not next(iter(columns.values())):
+        raise InputError(f"{path}: no rows: give a header line and a line for each example")
+    return columns
+
+
+def _csv(path: Path) -> Columns:
+    with reading(path, "a table"), path.open(newline="", encoding="utf-8-sig") as file:
+        first = file.readline()
+        file.seek(0)
+        rows = list(csv.reader(file, delimiter=max(",;\t", key=first.count), strict=True))
+    header, *cells = rows or [[]]
+    names = [name.strip() for name in header]
+    unnamed = [place for place, name in enumerate(names, 1) if not name]
+    if unnamed or len(set(names)) < len(names):
+        which = f"column {unnamed[0]} has no name" if unnamed else "two columns have one name"
+        raise InputError(f"{path}: {which} in the header line: name every column, each once")
+    if names and all(_number(name) is not None for name in names):
+        raise InputError(f"{path}: the first line is all numbers: put a line of column names before it")
+    cells = [row for row in cells if row]
+    for place, row in enumerate(cells, 1):
+        if len(row) != len(names):
+            raise InputError(f"{path}: row {place} has {len(row)} cells, the header {len(names)}: correct the row")
+    return {name: [row[place].strip() for row in cells] for place, name in enumerate(names)}
+
+
+def _parquet(path: Path) -> Columns:
+    try:
+        parquet = import_module("pyarrow.parquet")
+    except ImportError:
+        raise InputError(f"{path}: Parquet needs pyarrow: pip install etude[parquet]") from None
+    with reading(path, "a Parquet table"):
+        table = parquet.read_table(path).to_pydict()
+        return {str(name): ["" if cell is None else str(cell) for cell in column] for name, column in table.items()}
+
+
+def _target(columns: Columns, target: str | None, path: Path) -> str | None:
+    if target is None:
+        return next((name for wanted in TARGETS for name in columns if name.lower() == wanted), None)
+    if target not in columns:
+        near = difflib.get_close_matches(target, columns, 1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {', '.join(columns)}"
+        raise InputError(f"{path}: no column {target!r}: {hint}")
+    return target
+
+
+def _outcomes(
+    cells: list[str], target: str, path: Path, known: tuple[str, ...] | None = None
+) -> tuple[Tensor, tuple[str, ...]]:
+    """What to predict: classes (n,) int64 and their names, or numbers (n, 1) and no names."""
+    empty = [row for row, cell in enumerate(cells, 1) if _is_missing(cell)]
+    if empty:
+        raise InputError(f"{path}: row {empty[0]} has no {target!r} ({len(empty)} such rows): fill in or remove them")
+    numbers = [_number(cell) for cell in cells]
+    if None not in numbers:
+        values = [number for number in numbers if number is not None]
+        distinct = sorted(set(values))
+        whole = all(value.is_integer() for value in distinct) and len(distinct) <= min(MOST_CLASSES, len(cells) / 2)
+        if not whole and known is None:
+            return torch.tensor(values, dtype=torch.float32)[:, None], ()
+        cells = [str(int(value)) if value.is_integer() else str(value) for value in values]
+        classes = tuple(str(int(value)) for value in distinct) if known is None else known
+    else:
+        classes = tuple(sorted(set(cells))) if known is None else known
+    place = {name: number for number, name in enumerate(classes)}
+    new = next((cell for cell in cells if cell not in place), None)
+    if new is not None:
+        raise InputError(f"{path}: {target!r} is {new!r}, which is none of the classes learned ({', '.join(classes)})")
+    return torch.tensor([place[cell] for cell in cells]), classes
+
+
+def _fit(name: str, cells: list[str], train: Sequence[int], path: Path) -> dict[str, Any]:
+    """How one column becomes numbers, from the rows `train`; missing cells are counted over all rows."""
+    missing = sum(_is_missing(cell) for cell in cells)
+    present = [cell for row in train if not _is_missing(cell := cells[row])]
+    if all(_is_missing(cell) or _number(cell) is not None for cell in cells):
+        numbers = torch.tensor([float(cell) for cell in present] or [0.0], dtype=torch.float64)
+        if not math.isfinite(float(numbers.square().sum())):
+            raise InputError(f"{path}: column {name!r} holds numbers too large to standardise: correct them")
+        deviation = numbers.std(correction=0).item() or 1.0
+        return {"name": name, "mean": numbers.mean().item(), "std": deviation, "missing": missing}
+    words = sorted(set(present))
+    if len(words) > MOST_WORDS:
+        raise InputError(f"{path}: column {name!r} has {len(words)} words, more than {MOST_WORDS}: remove the column")
+    return {"name": name, "words": words, "missing": missing}
+
+
+def _transform(columns: Columns, fitted: list[dict[str, Any]], path: Path) -> Tensor:
+    """The columns side by side as numbers: (n, features)."""
+    return torch.cat([_column(columns[column["name"]], column, path) for column in fitted], 1)
+
+
+def _column(cells: list[str], fitted: dict[str, Any], path: Path) -> Tensor:
+    if "words" in fitted:
+        place = {word: number for number, word in enumerate(fitted["words"], 1)}
+        found = torch.tensor([place.get(cell, 0) for cell in cells])
+        return torch.nn.functional.one_hot(found, len(place) + 1)[:, 1:].float()
+    numbers = []
+    for row, cell in enumerate(cells, 1):
+        number = fitted["mean"] if _is_missing(cell) else _number(cell)
+        if number is None or not math.isfinite(number):
+            raise InputError(f"{path}: row {row}, column {fitted['name']!r}: {cell!r} is no finite number: correct it")
+        numbers.append((number - fitted["mean"]) / fitted["std"])
+    x = torch.tensor(numbers, dtype=torch.float32)[:, None]
+    if not bool(torch.isfinite(x).all()):
+        raise InputError(f"{path}: column {fitted['name']!r} holds numbers too large for the rest: correct them")
+    return x
+
+
+def _is_missing(cell: str) -> bool:
+    return cell.lower() in MISSING
+
+
+def _number(cell: str) -> float | None:
+    try:
+        return float(cell)
+    except ValueError:
+        return None

@@ -1,0 +1,70 @@
+"""What went wrong in a step: which module first stopped being finite, which batch would have fitted."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from etude.data.kinds import Batch
+from etude.systems.system import NonFiniteError, System
+
+
+def first_not_finite(system: System, batch: Batch, step: Callable[[], Any]) -> str:
+    """Repeat the step and name the first thing in it that is not finite: an example, a module, a parameter's gradient."""
+    for name, tensor in batch.tensors().items():
+        if tensor.is_floating_point() and not (finite := torch.isfinite(tensor).flatten(1).all(1)).all():
+            worst = int(batch.index[~finite][0])
+            return f"{name} of example {worst} in the data holds a value that is not finite"
+    for name, parameter in system.named_parameters():
+        if not torch.isfinite(parameter).all():
+            return f"the weights {name} were not finite before the step"
+    with _watched(system) as seen:
+        try:
+            step()
+        except NonFiniteError:
+            pass
+    if seen:
+        return f"the first module with an output that is not finite is {seen[0]}"
+    bad = [name for name, p in system.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
+    if bad:
+        return f"all outputs are finite; the gradient of {bad[-1]} is not"
+    return "every output is finite: the rule's own arithmetic made it"
+
+
+@contextmanager
+def _watched(system: System) -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def watch(name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and output.is_floating_point() and not torch.isfinite(output).all():
+                seen.append(f"{name} ({type(module).__name__})")
+
+        return hook
+
+    leaves = [(name, m) for name, m in system.named_modules() if not any(True for _ in m.children())]
+    handles = [module.register_forward_hook(watch(name)) for name, module in leaves]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def out_of_memory(error: BaseException) -> bool:
+    text = str(error)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text or "std::bad_alloc" in text
+
+
+def batch_that_fits(size: int, attempt: Callable[[int], Any]) -> int:
+    """Halve the batch until a step fits; 0 where not even one example does."""
+    while size := size // 2:
+        try:
+            attempt(size)
+            return size
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+    return 0

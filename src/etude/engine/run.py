@@ -1,0 +1,239 @@
+"""A run: a system trained on data, in a folder. The same question names the same folder.
+
+    runs/vae-digits-3fa2c1/      system, data, hash of what was asked (seed included)
+        run.json        what was asked, the data and their hash, device, versions, commit, the command
+        log.jsonl       a line per pass over the data; events for TensorBoard beside it
+        checkpoint/     enough to go on
+        previews/       samples drawn during training
+        model.safetensors   the served system, for use elsewhere
+        scores.json     each metric on the test split
+        report.html     one self-contained page
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from etude.catalogue import find
+from etude.data.kinds import Splits
+from etude.engine.files import sha256, write_json
+from etude.errors import InputError
+from etude.signature import acts_on_another, fit, resolve
+from etude.systems.system import System
+
+Asked = dict[str, Any]
+
+
+def assemble(asked: Asked, sizes: dict[str, int]) -> System:
+    """Build the system that a question names, and the one that it acts on, for data of these sizes."""
+    system = find(asked["system"])
+    arguments = resolve(system, asked["arguments"]) | fit(system, sizes)
+    if acts_on_another(system):
+        arguments["on"] = assemble(asked["on"], sizes)
+    return system(**arguments)
+
+
+def served(asked: Asked, system: System) -> Asked:
+    """The part of the question that names the served system."""
+    while find(asked["system"]) is not type(system.served):
+        asked = asked["on"]
+    return {"system": asked["system"], "arguments": asked["arguments"]}
+
+
+def folder_of(question: Asked, runs: Path) -> Path:
+    """Where the run that answers this question lives."""
+    plain = json.loads(json.dumps(question))
+    names, inner = [plain["system"]], plain
+    while inner := inner.get("on"):
+        names.append(inner["system"])
+        inner.pop("run", None)
+    digest = hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
+    return runs / "-".join([*names, plain["data"], digest[:6]])
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, read back. `run.system.sample(16)` uses what was trained.
+
+    Attributes:
+        folder: where it lives.
+    """
+
+    folder: Path
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """run.json: what was asked and how it was answered."""
+        return _json(self.folder / "run.json")
+
+    @property
+    def question(self) -> Asked:
+        question: Asked = self.record["question"]
+        return question
+
+    @property
+    def finished(self) -> bool:
+        """Trained to the end, with weights and scores written."""
+        path = self.folder / "run.json"
+        return path.exists() and bool(_json(path).get("finished"))
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """One entry for each pass over the data: phase, epoch, step, seconds, losses, validation."""
+        path = self.folder / "log.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Each metric on the test split."""
+        path = self.folder / "scores.json"
+        scores: dict[str, float] = _json(path) if path.exists() else {}
+        return scores
+
+    @cached_property
+    def system(self) -> System:
+        """The served system with its trained weights, in evaluation mode.
+
+        Raises:
+            InputError: the run is not finished, or its weights are damaged.
+        """
+        if not self.finished:
+            raise InputError(f"{self.folder} is not trained to the end: run `{self.record['command']}` to go on")
+        system = assemble(self.record["served"], self.record["dimensions"])
+        system.load_state_dict(self.weights())
+        return system.eval()
+
+    def weights(self) -> dict[str, Tensor]:
+        path = self.folder / "model.safetensors"
+        try:
+            if sha256(path) == self.record["weights"]:
+                return load_file(path)
+        except (OSError, SafetensorError):
+            pass
+        raise InputError(f"{path} is damaged or missing: delete {self.folder} and train again")
+
+    def data(self, given: Any = None) -> Splits:
+        """The data it was trained on, read again, as the kind that the system learns from.
+
+        Raises:
+            InputError: they came from memory, or are not what they were.
+        """
+        from etude.data import source
+
+        asked = self.record["data"]
+        if given is None and asked["asked"] is None:
+            raise InputError(f"{self.folder} was trained on arrays in memory: give the data again")
+        data_dir = Path(asked["data_dir"]) if asked["data_dir"] else None
+        splits = source.load(asked["asked"] if given is None else given, data_dir=data_dir, target=asked["target"])
+        kinds = {type(part).__name__: part for part in splits.parts().values()}
+        if self.record["kind"] not in kinds:
+            from etude.data import kinds as known
+
+            splits = splits.as_kind(getattr(known, self.record["kind"]))
+        return splits
+
+    def previews(self) -> dict[int, Tensor]:
+        """Samples drawn during training, by the number of passes done."""
+        files = sorted((self.folder / "previews").glob("epoch-*.safetensors"))
+        return {int(file.stem.removeprefix("epoch-")): load_file(file)["samples"] for file in files}
+
+    def update(self, **facts: Any) -> None:
+        """Write facts into run.json."""
+        record = (self.record if (self.folder / "run.json").exists() else {}) | facts
+        write_json(self.folder / "run.json", record)
+        self.__dict__.pop("record", None)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder: one writer at a time.
+
+        Raises:
+            InputError: another process is training here.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"{self.folder} is being trained by another process: wait for it, or ask with another --seed") from None
+            yield
+
+
+def load(folder: str | os.PathLike[str]) -> Run:
+    """A run from its folder.
+
+    Raises:
+        InputError: the folder is not one of a run.
+    """
+    path = Path(folder)
+    if not (path / "run.json").exists():
+        raise InputError(f"{path} is not the folder of a run (no run.json): `etude train` makes one and says where")
+    run = Run(path)
+    if "question" not in run.record:
+        raise InputError(f"{path / 'run.json'} was not written by etude: give the folder of a run")
+    return run
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}): delete its folder and train again") from None
+
+
+def command_line(question: Asked, data: dict[str, Any]) -> str:
+    """The command that asks the same question again."""
+    words = ["etude", "train", question["system"], "--data", str(data["asked"])]
+    words += ["--data-dir", str(data["data_dir"])] if data["data_dir"] else []
+    words += ["--target", data["target"]] if data["target"] else []
+    words += ["--seed", str(question["seed"])] if question["seed"] else []
+    words += ["--precision", question["precision"]] if question["precision"] != "float32" else []
+    return shlex.join(words + _flags(question, ""))
+
+
+def _flags(asked: Asked, prefix: str) -> list[str]:
+    words: list[str] = []
+    known = find(asked["system"])
+    from etude.signature import arguments
+
+    for name, argument in arguments(known).items():
+        value = asked["arguments"][name]
+        if value != argument.default:
+            flag = f"--{prefix}{name.replace('_', '-')}"
+            if isinstance(value, bool):
+                words.append(flag if value else f"--{prefix}no-{name.replace('_', '-')}")
+            else:
+                words += [flag, *(map(str, value) if isinstance(value, tuple | list) else [str(value)])]
+    if on := asked.get("on"):
+        words += ["--on", on.get("run") or on["system"], *([] if on.get("run") else _flags(on, f"{prefix}on."))]
+    return words
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    import platform
+    from importlib.metadata import version
+
+    return {"python": platform.python_version(), "torch": torch.__version__, "etude": version("etude")}
+
+
+def commit() -> str:
+    """The commit of the checkout that etude was imported from, empty where it is not one."""
+    import subprocess
+
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=10", "--exclude=*"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return answer.stdout.strip()

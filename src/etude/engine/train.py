@@ -1,0 +1,399 @@
+"""The loop: device, order of data, phases, averaged losses, validation, previews, log, checkpoints.
+
+It does not own gradients, schedules or augmentation: those are the rule's. Losses stay on the device until a pass over the data ends;
+the order of batches is a function of (seed, phase, epoch), so a run that was stopped anywhere goes on bit for bit.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from etude.catalogue import find, name_of
+from etude.data import source
+from etude.data.kinds import Batch, Splits
+from etude.engine import checkpoint, distributed, stopping
+from etude.engine.checkpoint import Place
+from etude.engine.diagnosis import batch_that_fits, first_not_finite, out_of_memory
+from etude.engine.files import sha256, write_json, write_tensors, write_text
+from etude.engine.products import products
+from etude.engine.progress import Progress
+from etude.engine.run import Asked, Run, assemble, command_line, commit, folder_of, load, served, versions
+from etude.errors import InputError
+from etude.signature import acts_on_another, resolve
+from etude.systems.system import Clock, NonFiniteError, Phase, System, optimizers
+
+CHECKPOINT_SHARE = 0.05  # of the time goes into checkpoints at the ends of passes, at most
+CHECKPOINT_SECONDS = 120.0  # between checkpoints within a long pass
+PREVIEW_SAMPLES = 256
+
+
+def train(
+    system: str | type[System],
+    data: Any = None,
+    *,
+    on: str | None = None,
+    quick: bool = False,
+    seed: int = 0,
+    device: str = "auto",
+    precision: Literal["float32", "bf16"] = "float32",
+    data_dir: str | Path | None = None,
+    target: str | None = None,
+    runs: str | Path = "runs",
+    previews: tuple[int, ...] = (),
+    quiet: bool = False,
+    **arguments: Any,
+) -> Run:
+    """Train a system on data; asked the same a second time, go on or find it finished.
+
+    Args:
+        system: a name from the catalogue, or a class in it.
+        data: a source by name, a path, arrays or tensors, or `Splits`; the kind's own default where not given.
+        on: the system that this one acts on, by name, or the folder of a run to start from.
+        quick: start from the arguments that show something in minutes on two cores.
+        seed: of weights, order and noise.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, ...
+        precision: `bf16` runs the rule under autocast.
+        data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
+        target: the column of a table to learn.
+        runs: the folder of runs.
+        previews: passes after which to keep samples; otherwise before the first, an eighth of the way and at the end.
+        quiet: print nothing.
+        arguments: the system's own; `on.latent` reaches the system acted on.
+
+    Raises:
+        InputError: something asked for is wrong, in one line.
+        Stopped: a signal came; the run is saved.
+    """
+    place = _device(device)
+    asked = ask(system, on, quick, arguments)
+    splits = source.load(data if data is not None else _kind(asked).source, data_dir=data_dir, target=target)
+    name = splits.name
+    splits = splits.as_kind(_kind(asked))
+    question = asked | {"data": name, "digest": splits.digest(), "seed": seed, "precision": precision}
+    run = Run(folder_of(question, Path(runs)))
+    told = data if isinstance(data, str) else str(data) if isinstance(data, Path) else None
+    origin = {"asked": name if data is None else told, "data_dir": data_dir and str(data_dir), "target": target}
+    with distributed.processes(place):
+        first = distributed.rank() == 0
+        with run.locked() if first else nullcontext(), products(place) as route:
+            if run.finished:
+                return run
+            sizes = splits.train.dimensions
+            torch.manual_seed(seed)
+            built = assemble(asked, sizes)
+            if first:
+                facts = {"question": question, "data": origin, "kind": type(splits.train).__name__, "dimensions": sizes}
+                run.update(
+                    **facts,
+                    served=served(asked, built),
+                    classes=list(getattr(splits.train, "classes", ())),
+                    shape=list(getattr(splits.train, "shape", splits.train.tensors()["x"].shape[1:])),
+                    preparation=splits.preparation,
+                    counts={part: len(split) for part, split in splits.parts().items()},
+                    command=command_line(question, origin),
+                    finished=False,
+                    device=str(place),
+                    threads=torch.get_num_threads(),
+                    products=route,
+                    processes=distributed.world(),
+                    versions=versions(),
+                    commit=commit(),
+                )
+            if weights := _starting_weights(asked):
+                built.get_submodule("on").load_state_dict(weights)
+            torch.manual_seed(seed + 1_000_003 * (1 + distributed.rank()))
+            loop = Loop(built.to(place), splits.place(place), run, seed, precision, previews, Progress(quiet or not first))
+            loop.run_to_the_end()
+    return run
+
+
+def ask(system: str | type[System], on: str | None, quick: bool, given: dict[str, Any]) -> Asked:
+    """The question: the system with every argument, and the one that it acts on.
+
+    Raises:
+        InputError: an unknown name, a wrong value, `on` missing or not wanted.
+    """
+    name = system if isinstance(system, str) else name_of(system)
+    cls = find(name)
+    own = {key: value for key, value in given.items() if not key.startswith("on.")}
+    inner = {key.removeprefix("on."): value for key, value in given.items() if key.startswith("on.")}
+    asked: Asked = {"system": name, "arguments": resolve(cls, (cls.quick if quick else {}) | own)}
+    if not acts_on_another(cls):
+        if on is not None or inner:
+            raise InputError(f"{name} acts on no other system: leave out --on")
+        return asked
+    if on is None:
+        raise InputError(f"{name} acts on another system: name it, as in `etude train {name} --on vae`, or give a run's folder")
+    if (Path(on) / "run.json").exists():
+        before = load(on)
+        if inner:
+            raise InputError(f"--on {on} is a trained run: its arguments are settled, leave out --on.{next(iter(inner))}")
+        return asked | {"on": before.record["served"] | {"run": str(on), "weights": before.record.get("weights")}}
+    return asked | {"on": ask(on, None, quick, inner)}
+
+
+def _kind(asked: Asked) -> type[Batch]:
+    while "on" in asked:
+        asked = asked["on"]
+    return find(asked["system"]).kind
+
+
+def _starting_weights(asked: Asked) -> dict[str, Tensor] | None:
+    folder = asked.get("on", {}).get("run")
+    return load(folder).weights() if folder else None
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"--device {name}: not to be had here ({str(error).splitlines()[0]}); use auto or cpu") from None
+    return device
+
+
+def order(seed: int, phase: int, epoch: int, count: int) -> Tensor:
+    """The order of the examples in a pass: (count,) int64, a function of its arguments alone."""
+    digest = hashlib.sha256(f"{seed} {phase} {epoch}".encode()).digest()
+    return torch.randperm(count, generator=torch.Generator().manual_seed(int.from_bytes(digest[:7], "big")))
+
+
+@dataclass
+class Loop:
+    """One training, from where its folder left it to its end.
+
+    A pass takes whole batches; examples left over at its end are first come in another pass's order. Data smaller than a batch are
+    one batch.
+    """
+
+    system: System
+    splits: Splits
+    run: Run
+    seed: int
+    precision: str
+    previews: tuple[int, ...]
+    progress: Progress
+    place: Place = field(default_factory=Place)
+    losses: dict[str, list[Tensor]] = field(default_factory=dict)
+    saved_at: float = 0.0
+    save_took: float = 0.0
+    phases: list[Phase] = field(default_factory=list)
+    wanted: set[int] = field(default_factory=set)
+    request: stopping.Request = field(default_factory=stopping.Request)
+    writer: Any = None
+
+    def run_to_the_end(self) -> None:
+        self.phases = self.system.phases()
+        self.resume()
+        self.saved_at = time.monotonic()
+        passes = sum(phase.epochs for phase in self.phases)
+        self.wanted = set(self.previews) or {0, -(-passes // 8), passes}
+        total = sum(phase.epochs * self.steps(phase) for phase in self.phases)
+        with stopping.listening() as self.request, self.progress.shown(total, self.place.total):
+            if self.place.total == 0:
+                self.preview()
+            while self.place.phase < len(self.phases):
+                self.one_phase(self.phases[self.place.phase])
+        self.finish()
+
+    def steps(self, phase: Phase) -> int:
+        """Steps in a pass."""
+        return max(1, len(self.splits.train) // phase.batch)
+
+    def one_phase(self, phase: Phase) -> None:
+        if phase.start and self.place.epoch + self.place.step == 0:
+            phase.start(self.splits)
+        for epoch in range(self.place.epoch, phase.epochs):
+            began = time.monotonic()
+            self.one_pass(phase, epoch)
+            settled = phase.done is not None and phase.done(self.splits)
+            self.place = replace(self.place, epoch=epoch + 1, step=0, passes=self.place.passes + 1)
+            if settled or epoch + 1 == phase.epochs:
+                self.place = replace(self.place, phase=self.place.phase + 1, epoch=0)
+            self.end_of_pass(phase, epoch, time.monotonic() - began)
+            if settled:
+                return
+        if phase.epochs == 0:
+            self.place = replace(self.place, phase=self.place.phase + 1)
+
+    def one_pass(self, phase: Phase, epoch: int) -> None:
+        steps, device = self.steps(phase), self.system.device
+        places = order(self.seed, self.place.phase, epoch, len(self.splits.train)).to(device)
+        self.system.train()
+        for step in range(self.place.step, steps):
+            index = distributed.share(places[step * phase.batch : (step + 1) * phase.batch])
+            done = epoch * steps + step
+            clock = Clock(done, epoch, done / (phase.epochs * steps))
+            for name, loss in self.step(phase, index, clock).items():
+                self.losses.setdefault(name, []).append(loss)
+            self.place = replace(self.place, step=step + 1, total=self.place.total + 1)
+            self.progress.step(phase.name, epoch, self.losses)
+            if distributed.anywhere(bool(self.request.number)):
+                self.stop()
+            if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+                self.save()
+
+    def step(self, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
+        """One step of the rule; what goes wrong in it is told in one line."""
+        random = torch.get_rng_state()
+        try:
+            return self.attempt(phase, index, clock)
+        except NonFiniteError as error:
+            torch.set_rng_state(random)
+            batch = self.splits.train[index].to(self.system.device)
+            why = first_not_finite(self.system, batch, lambda: phase.step(batch, clock))
+            where = f"{phase.name}, epoch {clock.epoch + 1}, batch {clock.step - clock.epoch * self.steps(phase)}"
+            raise InputError(f"{error} is not finite in {where}: {why}; stopped before the update, {self._kept()}") from error
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            request = str(error).splitlines()[0]
+            fits = batch_that_fits(len(index), lambda size: self.attempt(phase, index[:size], clock))
+            advice = f"--batch {fits} fits" if fits else "not even one example fits"
+            raise InputError(f"out of memory at batch {len(index)} ({request}): {advice}; {self._kept()}") from error
+
+    def attempt(self, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
+        batch = self.splits.train[index].to(self.system.device)
+        if self.precision == "bf16":
+            with torch.autocast(batch.index.device.type, torch.bfloat16):
+                return phase.step(batch, clock)
+        return phase.step(batch, clock)
+
+    def _kept(self) -> str:
+        saved = sorted((self.run.folder / "checkpoint").glob("step-*"))
+        return f"the last checkpoint in {self.run.folder} is kept" if saved else "nothing had been saved yet"
+
+    def end_of_pass(self, phase: Phase, epoch: int, seconds: float) -> None:
+        means = {name: float(torch.stack(values).double().mean()) for name, values in self.losses.items()}
+        self.losses = {}
+        with self.undisturbed():
+            validation = scores(self.system, self.splits.validation)
+        line = {"phase": phase.name, "epoch": epoch + 1, "pass": self.place.passes, "step": self.place.total}
+        line |= {"seconds": round(seconds, 4), "losses": means, "validation": validation}
+        if distributed.rank() == 0:
+            with (self.run.folder / "log.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            self.events(line)
+        self.progress.end_of_pass(line)
+        self.preview()
+        # a pass may take milliseconds: saves at the ends of passes take at most their share of the time
+        if time.monotonic() - self.saved_at > self.save_took / CHECKPOINT_SHARE:
+            self.save()
+
+    def events(self, line: dict[str, Any]) -> None:
+        from tensorboardX import SummaryWriter
+
+        if self.writer is None:
+            self.writer = SummaryWriter(str(self.run.folder / "events"), purge_step=line["step"])
+        for group in ("losses", "validation"):
+            for name, value in line[group].items():
+                self.writer.add_scalar(f"{group}/{name}", value, line["step"])
+
+    def preview(self) -> None:
+        """Keep samples, where the system makes any and this pass was chosen; always the same noise, none of the training's."""
+        number = self.place.passes
+        if number in self.wanted and hasattr(self.system.served, "sample") and distributed.rank() == 0:
+            with self.undisturbed():
+                samples = self.system.served.sample(PREVIEW_SAMPLES)
+            folder = self.run.folder / "previews"
+            folder.mkdir(exist_ok=True)
+            write_tensors(folder / f"epoch-{number:04d}.safetensors", {"samples": samples})
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """Evaluation mode and a random stream of its own, so that looking changes nothing."""
+        device = self.system.device
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            torch.manual_seed(self.seed)
+            self.system.eval()
+            yield
+            self.system.train()
+
+    def random(self) -> dict[str, Tensor]:
+        own = {"cpu": torch.get_rng_state()}
+        if self.system.device.type == "cuda":
+            own["cuda"] = torch.cuda.get_rng_state(self.system.device)
+        return distributed.gather(own)
+
+    def save(self) -> None:
+        began = time.monotonic()
+        random = self.random()
+        if distributed.rank() == 0:
+            losses = {name: torch.stack(values) for name, values in self.losses.items()}
+            facts = {"threads": torch.get_num_threads(), "device": str(self.system.device), "processes": distributed.world()}
+            checkpoint.save(self.run.folder / "checkpoint", self.system, self.place, losses, random, facts)
+        self.saved_at = time.monotonic()
+        self.save_took = self.saved_at - began
+
+    def resume(self) -> None:
+        """Put everything back where the newest good checkpoint has it; without one, begin."""
+        found, passed_over = checkpoint.load(self.run.folder / "checkpoint")
+        for line in passed_over:
+            self.progress.note(line)
+        kept = [line for line in self.run.log if found and line["step"] <= found.place.total]
+        if distributed.rank() == 0:
+            write_text(self.run.folder / "log.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
+        if not found:
+            return
+        found.restore(self.system)
+        self.place = found.place
+        self.losses = {name: list(values.to(self.system.device)) for name, values in found.losses.items()}
+        torch.set_rng_state(found.random[f"{distributed.rank()}/cpu"])
+        if self.system.device.type == "cuda":
+            torch.cuda.set_rng_state(found.random[f"{distributed.rank()}/cuda"], self.system.device)
+        if found.facts["threads"] != torch.get_num_threads():
+            self.progress.note(f"saved with {found.facts['threads']} threads, going on with {torch.get_num_threads()}: last digits may differ")
+        self.progress.note(f"going on from step {self.place.total} of {self.run.folder}")
+
+    def stop(self) -> None:
+        self.save()
+        if self.request.number == stopping.signal.SIGUSR1 and distributed.rank() == 0:
+            stopping.requeue()
+        raise stopping.Stopped(self.request.number, f"stopped at step {self.place.total} and saved: the same command goes on")
+
+    def finish(self) -> None:
+        """Write what is served and how it scores on the test split."""
+        if distributed.rank() != 0:
+            return
+        self.save()
+        path = self.run.folder / "model.safetensors"
+        write_tensors(path, dict(self.system.served.state_dict()))
+        with self.undisturbed():
+            write_json(self.run.folder / "scores.json", scores(self.system, self.splits.test))
+        self.run.update(finished=True, weights=sha256(path), seconds=sum(line["seconds"] for line in self.run.log))
+        if self.writer is not None:
+            self.writer.close()
+
+
+def scores(system: System, split: Batch) -> dict[str, float]:
+    """Each of the system's metrics on a split."""
+    return {metric.__name__: metric(system.served, split) for metric in system.metrics}
+
+
+def evaluate(run: Run, data: Any = None) -> dict[str, float]:
+    """Score a finished run on the test split; on its own data, the scores are filed with it.
+
+    Raises:
+        InputError: the data are not there any more, or have other sizes than the system was built for.
+    """
+    splits = run.data(data)
+    if data is None and splits.digest() != run.question["digest"]:
+        raise InputError(f"{run.record['data']['asked']} is not what {run.folder} was trained on: its files have changed; give --data")
+    if splits.train.dimensions != run.record["dimensions"]:
+        raise InputError(f"the data have {splits.train.dimensions}, the run was trained on {run.record['dimensions']}: give data of these sizes")
+    with torch.random.fork_rng():
+        torch.manual_seed(run.question["seed"])
+        found = scores(run.system, splits.test)
+    if data is None:
+        write_json(run.folder / "scores.json", found)
+    return found

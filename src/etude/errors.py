@@ -1,0 +1,5 @@
+"""The one exception that a user causes: its message is one line that says what came, what was expected, what to do."""
+
+
+class InputError(ValueError):
+    """A mistake in what was given (a name, a value, a file). The command line prints it as one line and exits with 2."""

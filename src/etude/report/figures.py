@@ -1,0 +1,200 @@
+"""Figures of a report: contact sheets of pictures, and plots as SVG text to stand inside a page.
+
+A plot's ink is the page's own (`currentColor`), so that it is read on a light and on a dark page; the same numbers give the same bytes.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from PIL.Image import Image
+
+INK = "#010203"  # stands for the page's own colour until the SVG is written
+COLOURS = ("#4c8ddb", "#e08a3c", "#4aa96c", "#d9534f", "#9a7fd1", "#a9785c", "#dd7fb8", "#8a9199", "#b5b33a", "#3fb3bf")
+STYLE = {
+    "svg.hashsalt": "etude",
+    "svg.fonttype": "none",
+    "text.parse_math": False,
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.alpha": 0.2,
+    **{f"{part}.color": INK for part in ("text", "xtick", "ytick", "grid")},
+    **{f"axes.{part}color": INK for part in ("edge", "label", "title")},
+}
+Series = tuple[Sequence[float], Sequence[float]]
+
+
+def sheet(images: Tensor, columns: int = 8, scale: int | None = None, gap: int = 2) -> "Image":
+    """A contact sheet, row by row; small pictures are enlarged by smooth interpolation, which the eye reads better than blocks.
+
+    Args:
+        images: (n, channels, height, width) floats in [0, 1], numbers outside are cut off; 1 channel (grey) or 3 (red, green, blue).
+        columns: pictures in a row.
+        scale: how many times larger; by default so that the shorter side has about 56 pixels.
+        gap: pixels between pictures.
+    """
+    from PIL import Image
+
+    n, _, height, width = images.shape
+    scale = scale or max(1, round(56 / min(height, width)))
+    values = images.detach().cpu().float().nan_to_num(0).clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1)
+    size = (width * scale, height * scale)
+    rows = -(-n // columns)
+    whole = Image.new("RGB", (columns * (size[0] + gap) - gap, rows * (size[1] + gap) - gap), "#808890")
+    for place, picture in enumerate(values):
+        tile = Image.fromarray(picture.squeeze(-1).numpy()).resize(size, Image.Resampling.BICUBIC)
+        whole.paste(tile, (place % columns * (size[0] + gap), place // columns * (size[1] + gap)))
+    return whole
+
+
+def embed(image: "Image", description: str, width: int | None = None) -> str:
+    """A picture as an HTML element that carries its own bytes, `width` pixels wide where it is not to have its own width."""
+    from markupsafe import escape
+
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", optimize=True)
+    code = base64.b64encode(buffer.getvalue()).decode()
+    return f'<img alt="{escape(description)}" width="{width or image.width}" src="data:image/png;base64,{code}">'
+
+
+def curves(title: str, series: dict[str, Series], phases: Sequence[tuple[float, str]] = ()) -> str:
+    """One panel of curves over epochs; logarithmic where positive values fall to a hundredth.
+
+    Args:
+        title: what is measured.
+        series: (epochs, values) by name; the names are shown where there are several.
+        phases: the epoch at which each phase begins and its name; shown where there are several.
+    """
+
+    def draw(axes: "Axes") -> None:
+        for place, (name, (x, y)) in enumerate(series.items()):
+            axes.plot(x, y, color=COLOURS[place % len(COLOURS)], label=name, linewidth=1.6, marker="o" if len(x) < 3 else "")
+        if all(min(y) > 0 for _, y in series.values()) and any(max(y) > 100 * y[-1] for _, y in series.values()):
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+        if len(phases) > 1:
+            for begin, name in phases:
+                axes.axvline(begin, color=INK, alpha=0.35, linewidth=0.8)
+                axes.text(begin, 1, f" {name}", transform=axes.get_xaxis_transform(), va="top", fontsize=7, rotation=90, ha="left")
+        axes.set(title=title, xlabel="epoch")
+        axes.grid()
+        if len(series) > 1:
+            axes.legend(frameon=False, fontsize=8)
+
+    return _svg(draw, (3.3, 2.4))
+
+
+def confusion(counts: Tensor, classes: Sequence[str]) -> str:
+    """A confusion matrix: counts (classes, classes), a row for each true class, shaded by the share of its row.
+
+    Args:
+        counts: whole numbers.
+        classes: the name of each class.
+    """
+    share = counts / counts.sum(1, keepdim=True).clamp_min(1)
+    shade = torch.tensor([0x4C, 0x8D, 0xDB]).div(255).expand(*share.shape, 3)
+
+    def draw(axes: "Axes") -> None:
+        axes.imshow(torch.cat([shade, share[..., None]], 2).numpy(), interpolation="none")
+        if len(classes) <= 20:
+            for row, line in enumerate(counts.tolist()):
+                for column, count in enumerate(line):
+                    axes.text(column, row, str(count), ha="center", va="center", alpha=1 if count else 0.3)
+            axes.set_xticks(range(len(classes)), classes, rotation=90 if max(map(len, classes)) > 3 else 0)
+            axes.set_yticks(range(len(classes)), classes)
+        axes.set(xlabel="predicted", ylabel="true")
+
+    side = 1.2 + 0.36 * min(len(classes), 20)
+    return _svg(draw, (side, side))
+
+
+def plane(points: Tensor, y: Tensor | None, classes: Sequence[str], labels: tuple[str, str]) -> str:
+    """Points in the plane, coloured by class.
+
+    Args:
+        points: (n, 2).
+        y: None, or (n,) classes.
+        classes: the name of each class.
+        labels: of the two axes.
+    """
+
+    def draw(axes: "Axes") -> None:
+        for place, name in enumerate(classes if y is not None else [""]):
+            some = points if y is None else points[y == place]
+            axes.scatter(some[:, 0], some[:, 1], 7, COLOURS[place % len(COLOURS)], linewidths=0, label=name, rasterized=True)
+        if y is not None and len(classes) <= 20:
+            axes.legend(frameon=False, fontsize=8, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0)
+        axes.set(xlabel=labels[0], ylabel=labels[1])
+        axes.grid()
+
+    return _svg(draw, (4.6, 4.0))
+
+
+def scatter(samples: Tensor, data: Tensor) -> str:
+    """Generated points over real ones, in the frame of the real ones.
+
+    Args:
+        samples: (n, 2).
+        data: (m, 2).
+    """
+    low, high = data.min(0).values, data.max(0).values
+    margin = 0.25 * (high - low)
+
+    def draw(axes: "Axes") -> None:
+        axes.scatter(data[:, 0], data[:, 1], 5, "#8a9199", alpha=0.5, linewidths=0, rasterized=True, label="data")
+        axes.scatter(samples[:, 0], samples[:, 1], 7, COLOURS[1], linewidths=0, rasterized=True, label="samples")
+        axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
+        outside = int(((samples < low - margin) | (samples > high + margin)).any(1).sum())
+        if outside:
+            axes.set_xlabel(f"{outside} of {len(samples)} samples lie outside the frame")
+        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, handletextpad=0)
+
+    return _svg(draw, (3.2, 3.2))
+
+
+def reliability(confidence: Tensor, right: Tensor, bins: int = 10) -> str:
+    """Is a prediction of 80 % right in 80 % of the cases? Guo et al., "On calibration of modern neural networks", 2017, figure 1.
+
+    Args:
+        confidence: (n,) the highest probability of each example, in [0, 1].
+        right: (n,) bool, whether the class of that probability is the true one.
+        bins: of equal width.
+    """
+    place = (confidence * bins).long().clamp(max=bins - 1)
+    count = torch.bincount(place, minlength=bins)
+    share = torch.bincount(place, right.float(), bins) / count
+    middle = (torch.arange(bins) + 0.5) / bins
+
+    def draw(axes: "Axes") -> None:
+        axes.plot([0, 1], [0, 1], color=INK, alpha=0.5, linewidth=1, linestyle="--")
+        axes.bar(middle, share.nan_to_num(0), 0.9 / bins, color=COLOURS[0])
+        for x, y, n in zip(middle, share, count.tolist(), strict=True):
+            if n:
+                axes.text(float(x), float(y) + 0.01, str(n), ha="center", fontsize=7)
+        axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.08))
+
+    return _svg(draw, (3.4, 3.0))
+
+
+def _svg(draw: "Callable[[Axes], None]", size: tuple[float, float]) -> str:
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(size, dpi=160, layout="constrained")
+        draw(figure.subplots())
+        unsaid = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", transparent=True, metadata=unsaid)
+    text = buffer.getvalue()
+    text = re.sub(r'<g id="[^"]*">', "<g>", text[text.index("<svg") :])
+    return text.replace(INK, "currentColor")

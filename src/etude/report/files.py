@@ -1,0 +1,84 @@
+"""What the verbs write: pictures, tables of numbers, predictions."""
+
+import csv
+import sys
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from etude.data import kinds, source
+from etude.data.kinds import Batch, walk
+from etude.engine.run import Run
+from etude.errors import InputError
+from etude.report.figures import sheet
+
+PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
+
+
+def image_shape(run: Run) -> tuple[int, ...] | None:
+    """(channels, height, width) of the run's examples, None where they are no pictures that can be drawn."""
+    shape = tuple(run.record["shape"])
+    return shape if len(shape) == 3 and shape[0] in (1, 3) and shape[1] > 1 else None
+
+
+def write_examples(run: Run, examples: Tensor, out: Path | None, stem: str) -> Path:
+    """Write generated examples: a sheet of pictures, or rows of a CSV.
+
+    Raises:
+        InputError: rows of numbers cannot be drawn as a picture.
+    """
+    shape = image_shape(run)
+    path = out or run.folder / f"{stem}{'.png' if shape else '.csv'}"
+    if path.suffix.lower() in PICTURES:
+        if shape is None:
+            raise InputError(f"--out {path}: these are rows of numbers, not pictures; give a name that ends in .csv")
+        sheet(examples.reshape(-1, *shape).clamp(0, 1), columns=max(1, round(len(examples) ** 0.5))).save(path)
+        return path
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([f"{v:.6g}" for v in row] for row in examples.flatten(1).tolist())
+    return path
+
+
+def write_predictions(run: Run, path: Path, out: Path | None) -> str:
+    """Write what the system says about new input, a row for each example; returns a line to print, empty for standard output.
+
+    Raises:
+        InputError: the input is not what the run was trained on, or the system has no verb for it.
+    """
+    system = run.system
+    batch = read_like(run, path)
+    verb = next((v for v in ("classify", "cluster", "predict", "encode") if _offers(system, v, run)), None)
+    if verb is None:
+        raise InputError(f"{run.folder} holds a {type(system).__name__}, which predicts nothing from input: try `etude sample`")
+    rows = [row for part in walk(batch, system.device) for row in getattr(system, verb)(part.tensors()["x"]).tolist()]
+    classes = run.record["classes"]
+    header = ["example", "class", *classes] if verb == "classify" else ["example", *(f"{verb}_{i}" for i in range(_width(rows)))]
+    named = [[i, classes[row.index(max(row))], *map(_short, row)] if verb == "classify" else [i, *map(_short, _listed(row))] for i, row in enumerate(rows)]
+    if out is None:
+        csv.writer(sys.stdout).writerows([header, *named])
+        return ""
+    with out.open("w", newline="") as file:
+        csv.writer(file).writerows([header, *named])
+    return f"{len(named)} predictions in {out}"
+
+
+def read_like(run: Run, path: Path) -> Batch:
+    """New input, prepared as the run's training data were."""
+    return source.read(path, getattr(kinds, run.record["kind"]), run.record["preparation"])
+
+
+def _offers(system: Any, verb: str, run: Run) -> bool:
+    return hasattr(system, verb) and not (verb == "classify" and not run.record["classes"])
+
+
+def _listed(row: Any) -> list[Any]:
+    return row if isinstance(row, list) else [row]
+
+
+def _width(rows: list[Any]) -> int:
+    return len(_listed(rows[0])) if rows else 0
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

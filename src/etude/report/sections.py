@@ -1,0 +1,326 @@
+"""What the page of a run shows. A section is drawn if the run has what it needs: verbs of the served system, kind of data, classes."""
+
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from etude.catalogue import find
+from etude.data.kinds import Images, Splits, Vectors, walk
+from etude.engine.run import Asked, Run
+from etude.metrics.classification import classified
+from etude.metrics.generation import nearest_examples
+from etude.report import figures
+from etude.report.figures import embed, sheet
+from etude.report.files import image_shape
+from etude.report.sheet import deviations
+from etude.signature import arguments
+from etude.systems.system import Classifier, System
+
+SHOWN = 10  # examples in a row
+PLOTTED = 3000  # points in a plot
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A picture or a plot as HTML, and the line under it."""
+
+    html: str
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it.
+
+    Attributes:
+        title: the heading.
+        text: paragraphs.
+        figures: side by side where there is room.
+        head: names of the table's columns.
+        rows: of the table.
+        link: words, and the address they stand for.
+        code: shown as it is.
+        command: likewise, and taken whole by a click.
+    """
+
+    title: str
+    text: Sequence[str] = ()
+    figures: Sequence[Figure] = ()
+    head: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+    link: tuple[str, str] | None = None
+    code: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """A run, the system it serves, and its data where they can be read."""
+
+    run: Run
+    system: Any
+    splits: Splits | None
+
+    @cached_property
+    def chain(self) -> list[Asked]:
+        """The system that was trained, the one it acts on, and so on."""
+        chain = [self.run.question]
+        while "on" in chain[-1]:
+            chain.append(chain[-1]["on"])
+        return chain
+
+    @cached_property
+    def test(self) -> Vectors | Images | None:
+        """The test split, where it holds rows of numbers or pictures."""
+        return self.splits.test if self.splits and isinstance(self.splits.test, Vectors | Images) else None
+
+    @cached_property
+    def labels(self) -> Tensor | None:
+        """The class of each test example, where they have one."""
+        y = self.test.y if self.test else None
+        return None if y is None or y.is_floating_point() else y
+
+    @cached_property
+    def range(self) -> tuple[float, float]:
+        """The numbers to draw as black and as white."""
+        train = self.splits.train.tensors()["x"] if self.splits else torch.zeros(1)
+        low, high = (float(end) for end in torch.aminmax(train))
+        return (0, 1) if not train.is_floating_point() or (low >= 0 and high <= 1) else (low, high)
+
+    def pictured(self, x: Any) -> bool:
+        """Are these examples (n, ...) of data that are pictures?"""
+        shape = image_shape(self.run)
+        return shape is not None and isinstance(x, Tensor) and x[0].numel() == torch.Size(shape).numel()
+
+    def pictures(self, x: Tensor) -> Tensor:
+        """Examples as pictures (n, channels, height, width) in [0, 1]."""
+        low, high = self.range
+        return (x.reshape(-1, *self.run.record["shape"]) - low) / (high - low)
+
+    def examples(self) -> Tensor:
+        """A few test examples: the first of each class, then the first of the others."""
+        assert self.test is not None
+        first: dict[int, int] = {}
+        for place, c in enumerate([] if self.labels is None else self.labels.tolist()):
+            first.setdefault(c, place)
+        chosen = [first[c] for c in sorted(first)]
+        rest = [place for place in range(len(self.test)) if place not in chosen] if len(chosen) < SHOWN else []
+        return self.test[torch.tensor([*chosen, *rest][:SHOWN])].to("cpu").x
+
+
+Drawing = Callable[[View], Iterator[Section]]
+
+
+def idea(view: View) -> Iterator[Section]:
+    for asked in view.chain:
+        system = find(asked["system"])
+        paper = system.paper
+        blocks = inspect.cleandoc(inspect.getmodule(system).__doc__ or "").split("\n\n")
+        equations = "\n\n".join(block for block in blocks[1:] if block.startswith(" "))
+        prose = [" ".join(block.split()) for block in blocks[1:] if not block.startswith(" ")]
+        cited = (f"{paper.authors} ({paper.year}). {paper.title}.", paper.link)
+        yield Section(blocks[0].partition(":")[0], prose[:1], link=cited, code=equations)
+
+
+def scores(view: View) -> Iterator[Section]:
+    meaning = {metric.__name__: (inspect.getdoc(metric) or "").partition("\n")[0] for metric in view.system.metrics}
+    rows = [(name.replace("_", " "), f"{value:.5g}", meaning.get(name, "")) for name, value in view.run.scores.items()]
+    if rows:
+        yield Section("Scores on the test split", head=("score", "value", "what it says"), rows=rows)
+
+
+def curves(view: View) -> Iterator[Section]:
+    log = view.run.log
+    if log:
+        panels = history(view.run)
+        drawn = [Figure(figures.curves(name, {"": series}, phases(view.run))) for name, series in panels.items()]
+        yield Section("How training went", figures=drawn)
+
+
+def history(run: Run) -> dict[str, figures.Series]:
+    """Every loss and every validation score over the epochs: (epochs, values) by name."""
+    panels: dict[str, tuple[list[float], list[float]]] = {}
+    for group, prefix in (("losses", ""), ("validation", "validation: ")):
+        for line in run.log:
+            for name, value in line[group].items():
+                epochs, values = panels.setdefault(prefix + name.replace("_", " "), ([], []))
+                epochs.append(line["pass"])
+                values.append(value)
+    return dict(panels)
+
+
+def phases(run: Run) -> list[tuple[float, str]]:
+    """The epoch at which each phase begins, and its name."""
+    begun: dict[str, float] = {}
+    for line in run.log:
+        begun.setdefault(line["phase"], line["pass"] - line["epoch"])
+    return [(begin, name) for name, begin in begun.items()]
+
+
+def samples(view: View) -> Iterator[Section]:
+    if not hasattr(view.system, "sample"):
+        return
+    last = view.run.log[-1]["pass"] if view.run.log else 0
+    drawn = {last: view.system.sample(256)} | view.run.previews()
+    epochs = sorted(drawn)
+    chosen = {e: drawn[e] for e in (epochs[0], epochs[len(epochs) // 2], epochs[-1])}
+    captions = {e: "before training" if e == 0 else f"after epoch {e}" for e in chosen}
+    if view.pictured(drawn[last]):
+        made = [Figure(embed(sheet(view.pictures(x[:36]), 6), f"samples {captions[e]}", 320), captions[e]) for e, x in chosen.items()]
+        yield Section("Samples", ["Drawn by the system, not chosen by anyone."], made)
+    elif view.test is not None and isinstance(drawn[last], Tensor) and drawn[last].shape[1:] == (2,) == view.test.x.shape[1:]:
+        real = view.test.to("cpu").x[:PLOTTED]
+        made = [Figure(figures.scatter(x, real), captions[e]) for e, x in chosen.items()]
+        yield Section("Samples", ["Drawn by the system, over the test examples."], made)
+
+
+def nearest(view: View) -> Iterator[Section]:
+    if view.test is None or view.splits is None or not hasattr(view.system, "sample"):
+        return
+    drawn = view.system.sample(100)
+    if view.pictured(drawn):
+        train = view.splits.train
+        assert isinstance(train, Vectors | Images)
+        distance, place = nearest_examples(drawn, train)
+        real, _ = nearest_examples(view.test[:100].to("cpu").x, train)
+        pair = torch.cat([drawn[:SHOWN].flatten(1), train[place[:SHOWN]].to("cpu").x.flatten(1)])
+        text = (
+            "Is it copying? Above: samples; below each: the training example closest to it. The mean distance of a sample from its closest "
+            f"training example is {distance.mean():.3g}, that of a test example {real.mean():.3g}; copies would be far closer than the latter."
+        )
+        picture = embed(sheet(view.pictures(pair), SHOWN), "samples above, closest training examples below")
+        yield Section("Closest training examples", [text], [Figure(picture)])
+
+
+def reconstructions(view: View) -> Iterator[Section]:
+    if view.test is None or not (hasattr(view.system, "encode") and hasattr(view.system, "decode")):
+        return
+    x = view.examples()
+    again = view.system.decode(view.system.encode(x))
+    if view.pictured(again):
+        both = torch.cat([view.pictures(x), view.pictures(again)])
+        picture = embed(sheet(both, len(x)), "originals above, reconstructions below")
+        yield Section("Reconstructions", ["Above: test examples; below: each one encoded and decoded again."], [Figure(picture)])
+
+
+def latent(view: View) -> Iterator[Section]:
+    if view.test is None or not hasattr(view.system, "encode"):
+        return
+    codes = torch.cat([view.system.encode(batch.x).flatten(1) for batch in walk(view.test[:PLOTTED])])
+    if codes.shape[1] < 2:
+        return
+    points, share = principal_plane(codes)
+    classes = view.run.record["classes"]
+    labels = ("z1", "z2") if codes.shape[1] == 2 else ("first component", "second component")
+    y = None if view.labels is None else view.labels[:PLOTTED]
+    drawn = [Figure(figures.plane(points, y, classes, labels), "test examples" + (" by class" if classes else ""))]
+    text = "Where the encoder puts the test examples."
+    if codes.shape[1] > 2:
+        text = (
+            f"Where the encoder puts the test examples: the two principal components of the {codes.shape[1]} latent dimensions, "
+            f"which hold {share:.0%} of the variance."
+        )
+    elif hasattr(view.system, "grid") and view.pictured(grid := view.system.grid()):
+        picture = sheet(view.pictures(grid), round(len(grid) ** 0.5), round(336 / len(grid) ** 0.5 / view.run.record["shape"][-1]), gap=0)
+        drawn.append(Figure(embed(picture, "decoded codes"), "what the decoder makes of the plane, from the prior's 5 % to its 95 % quantile"))
+    yield Section("Latent space", [text], drawn)
+
+
+def principal_plane(codes: Tensor) -> tuple[Tensor, float]:
+    """Codes (n, dimensions) in their own plane, or projected on their two principal components (n, 2); share of the variance kept."""
+    if codes.shape[1] == 2:
+        return codes, 1.0
+    centred = codes.double() - codes.double().mean(0)
+    variances, directions = torch.linalg.eigh(centred.T @ centred)
+    return centred @ directions[:, -2:].flip(1), float(variances[-2:].sum() / variances.sum())
+
+
+def interpolation(view: View) -> Iterator[Section]:
+    if view.test is None or not hasattr(view.system, "interpolate"):
+        return
+    x = view.examples()
+    rows = [view.system.interpolate(a, b) for a, b in zip(x[::2], x[1::2], strict=False)]
+    if view.pictured(rows[0]):
+        picture = embed(sheet(view.pictures(torch.cat(rows)), len(rows[0])), "rows of pictures that change from one example into another")
+        text = "From one test example (left) to another (right), along the straight line between their codes."
+        yield Section("Interpolation", [text], [Figure(picture)])
+
+
+def classification(view: View) -> Iterator[Section]:
+    if view.test is None or view.labels is None or not isinstance(view.system, Classifier):
+        return
+    classes = view.run.record["classes"]
+    probabilities, y = classified(view.system, view.test)
+    confidence, said = probabilities.max(1)
+    right = said == y
+    counts = torch.bincount(y * len(classes) + said, minlength=len(classes) ** 2).view(len(classes), -1)
+    matrix = Figure(figures.confusion(counts, classes), "test examples: true class by row, predicted class by column")
+    bars = Figure(figures.reliability(confidence, right), "on the dashed line confidence is honest; the number of examples stands on each bar")
+    total, hit = counts.sum(1).tolist(), counts.diagonal().tolist()
+    rows = [(c, str(n), str(h), f"{h / n:.1%}" if n else "") for c, n, h in zip(classes, total, hit, strict=True)]
+    head = ("class", "test examples", "recognised", "share")
+    yield Section("Predictions by class", [f"{int(right.sum())} of {len(y)} test examples are recognised."], [matrix, bars], head, rows)
+    wrong = torch.where(right, -1.0, confidence).argsort(descending=True, stable=True)[: int((~right).sum())][:SHOWN]
+    if len(wrong):
+        yield mistakes(view, wrong, [(classes[y[i]], classes[said[i]], f"{confidence[i]:.1%}") for i in wrong])
+
+
+def mistakes(view: View, wrong: Tensor, told: list[tuple[str, str, str]]) -> Section:
+    """Examples at these places of the test split, each with its true class, the predicted one and the confidence."""
+    assert view.test is not None
+    title, x = "Most confident mistakes", view.test[wrong].to("cpu").x
+    if view.pictured(x):
+        tiles = [sheet(picture[None], 1) for picture in view.pictures(x)]
+        lines = [f"{true}, taken for {said} ({sure})" for true, said, sure in told]
+        return Section(title, figures=[Figure(embed(t, line), line) for t, line in zip(tiles, lines, strict=True)])
+    values = [", ".join(f"{v:.3g}" for v in row[:8].tolist()) + (", ..." if row.numel() > 8 else "") for row in x.flatten(1)]
+    rows = [(*line, value) for line, value in zip(told, values, strict=True)]
+    return Section(title, head=("true class", "taken for", "confidence", "example"), rows=rows)
+
+
+def hyperparameters(view: View) -> Iterator[Section]:
+    for asked in view.chain:
+        known = arguments(find(asked["system"]))
+        rows = [
+            (name, shown(asked["arguments"][name]), shown(argument.default), argument.meaning, argument.source)
+            for name, argument in known.items()
+        ]
+        if rows:
+            yield Section(f"Hyperparameters of {asked['system']}", head=("name", "value", "default", "what it is", "source of the default"), rows=rows)
+
+
+def shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def departures(view: View) -> Iterator[Section]:
+    lines = [(asked["system"], line) for asked in view.chain for line in deviations(asked["system"])]
+    if lines:
+        yield Section("Where it departs from the paper", head=("system", "departure"), rows=lines)
+
+
+def origin(view: View) -> Iterator[Section]:
+    record, question = view.run.record, view.run.question
+    counts = ", ".join(f"{count} {part}" for part, count in record["counts"].items())
+    rows = [
+        ("data", f"{question['data']}: {counts}"),
+        ("SHA-256 of the data", question["digest"]),
+        ("seed", str(question["seed"])),
+        ("precision", question["precision"]),
+        ("device", f"{record['device']}, {record['threads']} threads, {record['processes']} process(es)"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in record["versions"].items())),
+        ("commit", record["commit"] or "not a checkout"),
+        ("training time", str(timedelta(seconds=round(record["seconds"])))),
+    ]
+    yield Section("How to make it again", head=("", ""), rows=rows, command=record["command"])
+
+
+SECTIONS: tuple[Drawing, ...] = (
+    idea, scores, samples, classification, curves, reconstructions, latent, interpolation, nearest, hyperparameters, departures, origin,
+)  # fmt: skip

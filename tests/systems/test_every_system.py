@@ -1,0 +1,222 @@
+"""The contract: what holds for every system in the catalogue, whoever wrote it (DESIGN, section 8)."""
+
+import inspect
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import etude
+from etude.catalogue import entries, find
+from etude.data.kinds import Batch, Images, Splits, Vectors, split
+from etude.engine.files import sha256
+from etude.engine.run import Run, assemble
+from etude.engine.stopping import Stopped
+from etude.engine.train import Loop, train
+from etude.signature import acts_on_another, arguments, dimensions
+from etude.systems.system import Classifier, Clock, System
+
+NAMES = sorted(entries())
+CLASSES = 3
+
+
+def toy(kind: type[Batch]) -> Splits:
+    """Three pictures of 8x8 pixels under noise: what any system of vectors or images learns unless it is broken."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.arange(180) % CLASSES
+    pictures = torch.zeros(CLASSES, 1, 8, 8)
+    pictures[0, 0, :, 1:3] = pictures[1, 0, 3:5] = pictures[2, 0, :, 5:7] = 0.8
+    noisy = pictures[y] + 0.2 * torch.rand(180, 1, 8, 8, generator=generator)
+    whole = Images((noisy * 255).to(torch.uint8), y, ("left", "middle", "right"))
+    return split(whole, "toy").as_kind(kind)
+
+
+def kind_of(name: str) -> type[Batch]:
+    return find("vae" if acts_on_another(find(name)) else name).kind
+
+
+def asked(name: str, **more: Any) -> dict[str, Any]:
+    """What a run of a system needs to be small: its own tiny arguments, and the tiny VAE where it acts on another."""
+    own = {**find(name).tiny, **more}
+    if acts_on_another(find(name)):
+        return {"on": "vae"} | {f"on.{key}": value for key, value in find("vae").tiny.items()} | own
+    return own
+
+
+def run(name: str, folder: Path, **more: Any) -> Run:
+    return train(name, toy(kind_of(name)), runs=folder, quiet=True, device="cpu", **asked(name, **more))
+
+
+def short(name: str) -> dict[str, Any]:
+    """Fewer passes, where a system counts them."""
+    return {"on.epochs": 3} if acts_on_another(find(name)) else {"epochs": 3} if "epochs" in arguments(find(name)) else {}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    return {}
+
+
+@pytest.fixture
+def tiny(request: pytest.FixtureRequest, trained: dict[str, Run], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    name = request.node.callspec.params["name"]
+    if name not in trained:
+        trained[name] = run(name, tmp_path_factory.mktemp(name))
+    return trained[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_file_holds_one_final_system(name: str) -> None:
+    cls = find(name)
+    module = inspect.getmodule(cls)
+    here = [v for v in vars(module).values() if inspect.isclass(v) and issubclass(v, System) and v.__module__ == cls.__module__]
+    assert here == [cls]
+    assert cls.__subclasses__() == []
+    assert cls.__bases__ in {(System,), (Classifier,)}
+    assert cls.paper.link.startswith("https://")
+    assert len(inspect.getsource(module or cls).splitlines()) <= 250
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_signature_is_the_configuration(name: str) -> None:
+    cls = find(name)
+    for parameter in list(inspect.signature(cls.__init__).parameters.values())[1:]:
+        keyword = parameter.kind is inspect.Parameter.KEYWORD_ONLY
+        assert keyword == (parameter.default is not inspect.Parameter.empty), parameter.name
+    for argument in arguments(cls).values():
+        assert argument.meaning, f"{argument.name} has no line under Args:"
+        assert argument.source, f"{argument.name} does not say where its default comes from"
+        assert argument.check(argument.default) == argument.default
+        if argument.type in (int, float):
+            assert argument.interval, f"{argument.name} says no range"
+    for profile in (cls.tiny, cls.quick):
+        assert {key: arguments(cls)[key].check(value) for key, value in profile.items()} == profile
+    assert set(dimensions(cls)) <= toy(kind_of(name)).train.dimensions.keys()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_resumes_bit_for_bit_from_any_step(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = run(name, tmp_path / "whole", **short(name))
+    total = whole.log[-1]["step"]
+    stops = sorted(random.Random(name).sample(range(1, total), 3))
+    step = Loop.step
+
+    def interrupted(self: Loop, *given: Any) -> Any:
+        losses = step(self, *given)
+        if self.place.total + 1 in stops:
+            stops.remove(self.place.total + 1)
+            self.request.number = 15
+        return losses
+
+    monkeypatch.setattr(Loop, "step", interrupted)
+    for _ in range(3):
+        with pytest.raises(Stopped):
+            run(name, tmp_path / "parts", **short(name))
+    parts = run(name, tmp_path / "parts", **short(name))
+    assert sha256(parts.folder / "model.safetensors") == sha256(whole.folder / "model.safetensors")
+    assert [line["losses"] for line in parts.log] == [line["losses"] for line in whole.log]
+    assert parts.scores == whole.scores
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_weights_other_seed_others(name: str, tmp_path: Path) -> None:
+    hashes = [sha256(run(name, tmp_path / str(i), seed=seed, **short(name)).folder / "model.safetensors") for i, seed in enumerate((0, 0, 1))]
+    assert hashes[0] == hashes[1] != hashes[2]
+
+
+def batch_of(system: System, size: int = 12) -> Tensor:
+    return toy(system.kind).test[:size].to("cpu").tensors()["x"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_verbs_return_what_they_promise(name: str, tiny: Run) -> None:
+    system = tiny.system
+    x = batch_of(system)
+    verbs = [verb for verb in ("classify", "encode", "decode", "sample", "score") if hasattr(system, verb)]
+    assert verbs, "a system that can do nothing"
+    if "classify" in verbs:
+        torch.testing.assert_close(system.classify(x).sum(1), torch.ones(len(x)))
+        assert system.classify(x).shape == (len(x), CLASSES)
+        assert (system.classify(x) >= 0).all()
+    if "encode" in verbs:
+        assert system.encode(x).shape[0] == len(x)
+        assert system.encode(x).ndim == 2
+    if "decode" in verbs:
+        assert system.decode(system.encode(x)).shape == x.shape
+    if "sample" in verbs:
+        assert system.sample(5).shape == (5, *x.shape[1:])
+        assert not torch.equal(system.sample(5), system.sample(5))
+    if "score" in verbs:
+        assert system.score(x).shape == (len(x),)
+    for verb in verbs:
+        given: Any = 5 if verb == "sample" else system.encode(x) if verb == "decode" else x
+        assert not getattr(system, verb)(given).requires_grad
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_learns_what_it_cannot_fail(name: str, tiny: Run) -> None:
+    system, data = tiny.system, toy(kind_of(name))
+    assert set(tiny.scores) == {metric.__name__ for metric in system.metrics}
+    test = data.test.to("cpu")
+    x, y = test.tensors()["x"], test.tensors()["y"]
+    if isinstance(system, Classifier):
+        assert (system.classify(x).argmax(1) == y).double().mean() >= 0.95
+    if hasattr(system, "decode"):
+        spread = (x - x.mean(0)).square().sum()
+        assert (system.decode(system.encode(x)) - x).square().sum() < 0.3 * spread
+    if hasattr(system, "sample"):
+        torch.manual_seed(0)
+        untrained = assemble(tiny.record["served"], tiny.record["dimensions"]).eval()
+        near = [torch.cdist(s.sample(200).flatten(1), x.flatten(1)).min(1).values.mean() for s in (system, untrained)]
+        assert near[0] < 0.6 * near[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_saved_and_exported_gives_the_same(name: str, tiny: Run) -> None:
+    system, again = tiny.system, etude.load(tiny.folder).system
+    x = batch_of(system)
+    verb = next(v for v in ("classify", "decode", "encode", "sample") if hasattr(system, v))
+    if verb == "sample":
+        outputs = []
+        for each in (system, again):
+            torch.manual_seed(0)
+            outputs.append(each.sample(4))
+        torch.testing.assert_close(outputs[0], outputs[1], rtol=0, atol=0)
+        return
+    given = system.encode(x) if verb == "decode" else x
+    torch.testing.assert_close(getattr(again, verb)(given), getattr(system, verb)(given), rtol=0, atol=0)
+
+    class Served(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.system = system
+
+        def forward(self, x: Tensor) -> Any:
+            return getattr(self.system, verb)(x)
+
+    exported = torch.export.export(Served(), (given,)).module()
+    torch.testing.assert_close(exported(given), getattr(system, verb)(given))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rule_works_without_the_engine(name: str) -> None:
+    data = toy(kind_of(name))
+    sizes = data.train.dimensions
+    inner = {"system": "vae", "arguments": {**find("vae").tiny}}
+    system = assemble({"system": name, "arguments": {**find(name).tiny}} | ({"on": inner} if acts_on_another(find(name)) else {}), sizes)
+    before = {key: value.clone() for key, value in system.state_dict().items()}
+    phase = system.phases()[0]
+    if phase.start:
+        phase.start(data)
+    for t in range(4):
+        losses = phase.step(data.train[:20].to("cpu"), Clock(step=t))
+        assert all(torch.isfinite(value) and not value.requires_grad for value in losses.values())
+    assert any(not torch.equal(value, before[key]) for key, value in system.state_dict().items())
+
+
+def test_catalogue_is_not_empty() -> None:
+    assert {"vae", "mlp"} <= set(NAMES)
+    assert isinstance(toy(Vectors).train, Vectors)

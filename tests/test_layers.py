@@ -44,4 +44,6 @@ def test_every_file_has_a_test() -> None:
     for path in (p for layer in layers for p in (ROOT / layer).rglob("*.py")):
         inside = path.relative_to(ROOT)
         if path.name != "__init__.py" and not (inside.parts[0] == "claims" and len(inside.parts) > 2):
-            assert (tests / inside.parent / f"test_{path.name}").exists(), f"tests/{inside.parent}/test_{path.name} is missing"
+            assert (tests / inside.parent / f"test_{path.name}").exists(), (
+                f"tests/{inside.parent}/test_{path.name} is missing"
+            )

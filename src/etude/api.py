@@ -10,9 +10,11 @@ __all__ = ["load", "train"]
 
 
 def train(system: Any, data: Any = None, **asked: Any) -> Run:
-    """Train a system and write its report: `run = etude.train("vae", data="digits", epochs=30)`, then `run.system.sample(16)`.
+    """Train a system and write its report: `run = etude.train("vae", data="digits", epochs=30)`, then
+    `run.system.sample(16)`.
 
-    Takes what `etude.engine.train.train` takes and raises what it raises; asked the same a second time, goes on or finds it finished.
+    Takes what `etude.engine.train.train` takes and raises what it raises; asked the same a second time, goes on or
+    finds it finished.
     """
     run = engine.train(system, data, **asked)
     if not (run.folder / "report.html").exists():

@@ -1,6 +1,7 @@
 """The catalogue: a system is found by the name of its file, or by the entry point of a third party's package.
 
-`systems/gans/wgan_gp.py` holds the one final system `WGANGP` and is called `wgan-gp` on the command line. Listing imports no system.
+`systems/gans/wgan_gp.py` holds the one final system `WGANGP` and is called `wgan-gp` on the command line. Listing
+imports no system.
 """
 
 import ast
@@ -104,4 +105,6 @@ def name_of(system: "type[System]") -> str:
     for entry in entries().values():
         if entry.module == system.__module__:
             return entry.name
-    raise InputError(f"{system.__name__} is not in the catalogue: put its file under systems/ or give it an entry point in etude.systems")
+    raise InputError(
+        f"{system.__name__} is not in the catalogue: put its file under systems/ or give it an entry point"
+    )

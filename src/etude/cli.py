@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import itertools
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 from tyro import _errors as rejected
+from tyro.conf import Positional
 
 from etude.catalogue import nearest
 from etude.errors import InputError
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
     from etude.engine.run import Run
 
-Positional = tyro.conf.Positional
 SUMMARY = "Landmark deep-learning systems, faithful to their papers, trained on your own data with one command."
 
 
@@ -125,7 +126,9 @@ def compare(runs: Positional[tuple[Path, ...]], out: Path = Path("compare.html")
     print(page.compare(opened, out))
 
 
-def reproduce(name: Positional[str], only: str | None = None, data_dir: Path | None = None, device: str = "auto") -> None:
+def reproduce(
+    name: Positional[str], only: str | None = None, data_dir: Path | None = None, device: str = "auto"
+) -> None:
     """Run the experiments behind a system's claims and file what they find.
 
     Args:
@@ -187,7 +190,7 @@ def data_fetch(name: Positional[str], data_dir: Path | None = None) -> None:
 
 
 def train_help() -> None:
-    """Train a system on data, or go on where it stopped: etude train NAME [options]; etude train NAME --help lists them."""
+    """Train a system on data, or go on where it stopped. `etude train NAME --help` lists the options of a system."""
     raise InputError("which system? `etude train NAME`, with a name from `etude list`")
 
 
@@ -278,14 +281,16 @@ def _fields(system: Any, prefix: str, quick: bool) -> list[tuple[str, Any, Any]]
         told = f"{argument.meaning} ({argument.source})" if argument.source else argument.meaning
         flag = tyro.conf.arg(help=told, name=prefix + name) if prefix else tyro.conf.arg(help=told)
         default = system.quick.get(name, argument.default) if quick else argument.default
-        fields.append((prefix.replace(".", "__") + name, Annotated[argument.type, flag], default))
+        field = dataclasses.field(default=default, metadata={"expects": argument.expects})
+        fields.append((prefix.replace(".", "__") + name, Annotated[argument.type, flag], field))
     return fields
 
 
 def _value(words: Sequence[str], flag: str) -> str | None:
+    """What was given to a flag, several values side by side."""
     for place, word in enumerate(words):
-        if word == flag and place + 1 < len(words):
-            return words[place + 1]
+        if word == flag:
+            return " ".join(itertools.takewhile(lambda w: not w.startswith("--"), words[place + 1 :]))
         if word.startswith(f"{flag}="):
             return word.partition("=")[2]
     return None
@@ -293,9 +298,11 @@ def _value(words: Sequence[str], flag: str) -> str | None:
 
 def _parse(what: Any, words: Sequence[str], prog: str) -> Any:
     """Parse by tyro; what it rejects becomes one line."""
+    fields = dataclasses.fields(what) if dataclasses.is_dataclass(what) else ()
+    flags = {f"--{f.name.replace('__', '.').replace('_', '-')}": f.metadata.get("expects", "") for f in fields}
 
     def reject(event: rejected.ParseErrorEvent) -> None:
-        raise InputError(_line(event, words))
+        raise InputError(_line(event, words, flags))
 
     with rejected.on_parse_error(reject):
         if isinstance(what, dict):
@@ -303,34 +310,33 @@ def _parse(what: Any, words: Sequence[str], prog: str) -> Any:
         return tyro.cli(what, prog=prog, args=list(words))
 
 
-def _line(event: rejected.ParseErrorEvent, words: Sequence[str]) -> str:
+def _line(event: rejected.ParseErrorEvent, words: Sequence[str], flags: dict[str, str]) -> str:
+    """What tyro found wrong, as one line: what came, what was expected, what to do."""
     match event:
         case rejected.UnrecognizedArgs(tokens=tokens):
-            return _unknown(tokens[0], event.prog)
+            return _unknown(tokens[0], event.prog, flags)
+        case rejected.MissingArgs(unrecognized_tokens=[token, *_]) | rejected.MissingSubcommand(found_token=str(token)):
+            return _unknown(token, event.prog, flags)
         case rejected.MissingArgs(missing_arguments=missing):
-            names = ", ".join(m.arg.lowered.metavar or m.arg.lowered.name_or_flags[0] for m in missing)
-            if event.unrecognized_tokens:
-                return _unknown(event.unrecognized_tokens[0], event.prog)
-            return f"{names} is missing: see `{event.prog} --help`"
-        case rejected.MissingSubcommand(found_token=token):
-            return _unknown(token, event.prog) if token else f"what is to be done? one of {', '.join(VERBS)}"
+            names = ", ".join(m.arg.field.extern_name.upper() for m in missing)
+            return f"{names} is missing: see `{event.prog} {words[0] if words else ''} --help`"
+        case rejected.MissingSubcommand():
+            return f"what is to be done? one of {', '.join(VERBS)}"
         case rejected.InvalidChoice(argument=argument, value=value, choices=choices):
             return f"{argument.lowered.name_or_flags[0]} {value}: expected one of {', '.join(choices)}"
-        case rejected.InstantiationFailure(argument=argument, message=message) if argument is not None:
-            flag = argument.lowered.name_or_flags[0] if argument.lowered.name_or_flags else argument.lowered.metavar
-            return f"{flag}: {' '.join(message.split())}"
+        case rejected.InstantiationFailure(argument=argument) if argument is not None:
+            flag = next(iter(argument.lowered.name_or_flags), "")
+            expects = flags.get(flag) or argument.lowered.metavar
+            return f"{flag} {_value(words, flag)}: expected {expects}"
         case rejected.BadValue(argument=argument):
             return f"{argument.lowered.name_or_flags[0]}: expected {argument.lowered.metavar}"
     return f"not understood: {' '.join(words)}; see `{event.prog} --help`"
 
 
-def _unknown(token: str, prog: str) -> str:
+def _unknown(token: str, prog: str, flags: dict[str, str]) -> str:
     if not token.startswith("-") and prog in ("etude", "etude data"):
         return str(nearest(token, DATA_VERBS if prog == "etude data" else VERBS, "verb"))
-    flag = token.partition("=")[0].replace("_", "-")
-    words = prog.split()
-    flags = [f"--{f.name.replace('__', '.').replace('_', '-')}" for f in dataclasses.fields(_options(words[2], sys.argv))] if words[1:2] == ["train"] else []
-    near = difflib.get_close_matches(flag, flags, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(token.partition("=")[0].replace("_", "-"), flags, n=1, cutoff=0.4)
     return f"{token} is not known to `{prog}`" + (f": did you mean {near[0]}?" if near else f": see `{prog} --help`")
 
 
@@ -343,7 +349,7 @@ def _load(folder: Path) -> "Run":
 def _verb(run: "Run", name: str) -> "Callable[[int], Tensor]":
     system = run.system
     if not hasattr(system, name):
-        raise InputError(f"{run.folder} holds a {type(system).__name__}, which has no verb `{name}`")
+        raise InputError(f"{run.folder} holds the system {type(system).__name__}, which has no verb `{name}`")
     verb: Callable[[int], Tensor] = getattr(system, name)
     return verb
 

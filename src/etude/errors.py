@@ -2,4 +2,4 @@
 
 
 class InputError(ValueError):
-    """A mistake in what was given (a name, a value, a file). The command line prints it as one line and exits with 2."""
+    """A mistake in what was given (a name, a value, a file): the command line prints one line and exits with 2."""

@@ -1,7 +1,7 @@
 """The signature is the configuration: what a system's `__init__` and its `Args:` lines say about every argument.
 
-A line reads `name: meaning, in [low, high) (source of the default).` Flags, help texts, the saved run, the fidelity sheet and the
-check of values are all read off it.
+A line reads `name: meaning, in [low, high) (source of the default).` Flags, help texts, the saved run, the fidelity
+sheet and the check of values are all read off it.
 """
 
 import inspect
@@ -10,7 +10,6 @@ import re
 import types
 import typing
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import docstring_parser
@@ -48,7 +47,7 @@ class Argument:
     @property
     def expects(self) -> str:
         """Type and range, for messages and help."""
-        return _words(self.type) + (f" in {self.interval}" if self.interval else "")
+        return words(self.type) + (f" in {self.interval}" if self.interval else "")
 
     def check(self, value: Any) -> Any:
         """The value in its own type.
@@ -57,7 +56,9 @@ class Argument:
             InputError: wrong type, or outside the range.
         """
         coerced = _coerce(self.type, value)
-        if coerced is _WRONG or not all(self._inside(v) for v in (coerced if isinstance(coerced, tuple) else (coerced,))):
+        if coerced is _WRONG or not all(
+            self._inside(v) for v in (coerced if isinstance(coerced, tuple) else (coerced,))
+        ):
             raise InputError(f"--{self.name.replace('_', '-')} {_shown(value)}: expected {self.expects}")
         return coerced
 
@@ -77,14 +78,14 @@ def _shown(value: Any) -> str:
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def _words(annotation: Any) -> str:
+def words(annotation: Any) -> str:
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Literal:
         return "one of " + ", ".join(map(str, inner))
     if origin is tuple:
-        return f"numbers, each {_words(inner[0])}"
+        return f"numbers, each {words(inner[0])}"
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(_words(part) for part in inner)
+        return " or ".join(words(part) for part in inner)
     plain = {int: "a whole number", float: "a number", bool: "True or False", str: "a word", types.NoneType: "None"}
     return plain.get(annotation, str(annotation))
 
@@ -106,7 +107,6 @@ def _coerce(annotation: Any, value: Any) -> Any:
     return value if isinstance(value, annotation) else _WRONG
 
 
-@cache
 def arguments(system: "type[System]") -> dict[str, Argument]:
     """The hyperparameters: keyword-only arguments with a default, in order."""
     lines = {p.arg_name: p.description or "" for p in docstring_parser.parse(system.__doc__ or "").params}
@@ -117,17 +117,19 @@ def arguments(system: "type[System]") -> dict[str, Argument]:
             line = " ".join(lines.get(name, "").split())
             source = SOURCE.search(line)
             meaning = line[: source.start()] if source else line.rstrip(".")
-            interval = INTERVAL.search(meaning)
+            interval = INTERVAL.search(meaning) if "number" in words(hints[name]) else None
             written = "".join((interval[1], interval[2], ", ", interval[3], interval[4])) if interval else ""
+            meaning = meaning.replace(interval[0], "") if interval else meaning
             found[name] = Argument(name, hints[name], parameter.default, meaning, source[1] if source else "", written)
     return found
 
 
-@cache
 def dimensions(system: "type[System]") -> tuple[str, ...]:
     """The sizes that come from the data: positional arguments without a default, but for `on`."""
     every = inspect.signature(system.__init__).parameters.values()
-    positional = [p.name for p in every if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD and p.name not in ("self", "on")]
+    positional = [
+        p.name for p in every if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD and p.name not in ("self", "on")
+    ]
     return tuple(positional)
 
 
@@ -160,6 +162,8 @@ def fit(system: "type[System]", sizes: dict[str, int]) -> dict[str, int]:
         if not sizes.get(name):
             have = ", ".join(f"{k} {v}" for k, v in sizes.items())
             missing = "labels" if name in ("classes", "outputs") else name
-            raise InputError(f"{system.__name__} needs {missing} and the data have none ({have}): give data with {missing}")
+            raise InputError(
+                f"{system.__name__} needs {missing} and the data have none ({have}): give data with {missing}"
+            )
         chosen[name] = sizes[name]
     return chosen

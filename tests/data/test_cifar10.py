@@ -14,7 +14,9 @@ from etude.errors import InputError
 
 def records(count: int) -> np.ndarray:
     random = np.random.default_rng(count)
-    return np.concatenate([random.integers(0, 10, (count, 1)), random.integers(0, 256, (count, 3072))], 1).astype(np.uint8)
+    return np.concatenate([random.integers(0, 10, (count, 1)), random.integers(0, 256, (count, 3072))], 1).astype(
+        np.uint8
+    )
 
 
 def test_planes_and_classes_are_in_place(tmp_path: Path) -> None:

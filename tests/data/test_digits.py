@@ -12,7 +12,9 @@ def test_digits_are_those_of_scikit_learn() -> None:
     for part in splits.parts().values():
         assert isinstance(part, Images)
         assert part.y is not None
-        assert torch.equal((part.x[:, 0].float() / 255 * 16).round(), torch.from_numpy(original.images).float()[part.index])
+        assert torch.equal(
+            (part.x[:, 0].float() / 255 * 16).round(), torch.from_numpy(original.images).float()[part.index]
+        )
         assert torch.equal(part.y, torch.from_numpy(original.target)[part.index])
     assert isinstance(splits.train, Images)
     assert splits.train.x.dtype == torch.uint8

@@ -8,22 +8,27 @@ from etude.data.files import locate, reading
 from etude.errors import InputError
 
 
-@pytest.mark.parametrize("error", [ValueError("bad\nthing"), KeyError("x"), MemoryError(), EOFError(), RecursionError("deep")])
+@pytest.mark.parametrize(
+    "error", [ValueError("bad\nthing"), KeyError("x"), MemoryError(), EOFError(), RecursionError("deep")]
+)
 def test_any_exception_becomes_one_line(error: Exception) -> None:
-    with pytest.raises(InputError, match=r"^some\.npy: not readable as an npy file") as caught, reading(Path("some.npy"), "an npy file"):
+    with (
+        pytest.raises(InputError, match=r"^some\.npy: not readable as an npy file") as caught,
+        reading(Path("some.npy"), "an npy file"),
+    ):
         raise error
     assert "\n" not in str(caught.value)
 
 
 def test_input_errors_pass() -> None:
-    with pytest.raises(InputError, match="^mine$"), reading(Path("x"), "a table"):
+    with pytest.raises(InputError, match=r"^mine$"), reading(Path("x"), "a table"):
         raise InputError("mine")
 
 
 def test_locate_looks_in_both_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ETUDE_DATA.*etude data fetch mnist"):
         locate(None, "mnist", "a*")
-    with pytest.raises(InputError, match=f"mnist is not in {tmp_path} nor {tmp_path}/mnist"):
+    with pytest.raises(InputError, match=rf"mnist is not in {tmp_path} nor {tmp_path}/mnist"):
         locate(tmp_path, "mnist", "a*")
     (tmp_path / "a1").touch()
     assert locate(tmp_path, "mnist", "a*") == [tmp_path / "a1"]

@@ -18,9 +18,7 @@ def idx(array: np.ndarray, code: int) -> bytes:
     return header + array.astype(array.dtype.newbyteorder(">")).tobytes()
 
 
-@pytest.mark.parametrize(
-    ("kind", "code"), [("u1", 8), ("i1", 9), ("i2", 0xB), ("i4", 0xC), ("f4", 0xD), ("f8", 0xE)]
-)
+@pytest.mark.parametrize(("kind", "code"), [("u1", 8), ("i1", 9), ("i2", 0xB), ("i4", 0xC), ("f4", 0xD), ("f8", 0xE)])
 def test_every_type_is_read(tmp_path: Path, kind: str, code: int) -> None:
     array = np.arange(24).reshape(2, 3, 4).astype(kind)
     plain, packed = tmp_path / "a.idx", tmp_path / "a.idx.gz"

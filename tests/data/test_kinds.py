@@ -1,10 +1,9 @@
 """Batches keep their tensors together; splits are disjoint, complete and balanced."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
-import pytest
 
 from etude.data.kinds import Images, Splits, Vectors, hold_out, offer, split, walk
 from etude.errors import InputError

@@ -1,5 +1,8 @@
 """Large tensors lie in mapped files and hold the same numbers."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 
@@ -22,9 +25,14 @@ def test_select_equals_index_select(monkeypatch: pytest.MonkeyPatch, large: int)
 
 def test_large_splits_are_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[tuple[int, ...]] = []
-    real = memory.np.memmap
+    real = np.memmap
+
+    def mapped(*given: Any, **more: Any) -> Any:
+        made.append(more["shape"])
+        return real(*given, **more)
+
     monkeypatch.setattr(memory, "LARGE", 1000)
-    monkeypatch.setattr(memory.np, "memmap", lambda *args, **more: made.append(more["shape"]) or real(*args, **more))
+    monkeypatch.setattr("numpy.memmap", mapped)
     whole = Images(torch.randint(0, 256, (100, 1, 8, 8), dtype=torch.uint8))
     splits = split(whole, "large")
     assert made == [(85, 1, 8, 8), (70, 1, 8, 8)]

@@ -20,7 +20,9 @@ def test_the_same_every_time(name: str) -> None:
     assert getattr(toy, name)().digest() == getattr(toy, name)().digest()
 
 
-@pytest.mark.parametrize(("name", "deviation", "spacing"), [("gaussians25", 0.05, 2.0), ("ring8", 0.02, 4 * math.sin(math.pi / 8))])
+@pytest.mark.parametrize(
+    ("name", "deviation", "spacing"), [("gaussians25", 0.05, 2.0), ("ring8", 0.02, 4 * math.sin(math.pi / 8))]
+)
 def test_points_scatter_around_the_true_modes(name: str, deviation: float, spacing: float) -> None:
     centres, (x, _) = toy.modes(name), whole(getattr(toy, name)())
     apart = torch.cdist(centres, centres) + 100 * torch.eye(len(centres))

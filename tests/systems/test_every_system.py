@@ -52,7 +52,9 @@ def run(name: str, folder: Path, **more: Any) -> Run:
 
 def short(name: str) -> dict[str, Any]:
     """Fewer passes, where a system counts them."""
-    return {"on.epochs": 3} if acts_on_another(find(name)) else {"epochs": 3} if "epochs" in arguments(find(name)) else {}
+    return (
+        {"on.epochs": 3} if acts_on_another(find(name)) else {"epochs": 3} if "epochs" in arguments(find(name)) else {}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +74,11 @@ def tiny(request: pytest.FixtureRequest, trained: dict[str, Run], tmp_path_facto
 def test_file_holds_one_final_system(name: str) -> None:
     cls = find(name)
     module = inspect.getmodule(cls)
-    here = [v for v in vars(module).values() if inspect.isclass(v) and issubclass(v, System) and v.__module__ == cls.__module__]
+    here = [
+        v
+        for v in vars(module).values()
+        if inspect.isclass(v) and issubclass(v, System) and v.__module__ == cls.__module__
+    ]
     assert here == [cls]
     assert cls.__subclasses__() == []
     assert cls.__bases__ in {(System,), (Classifier,)}
@@ -123,7 +129,10 @@ def test_resumes_bit_for_bit_from_any_step(name: str, tmp_path: Path, monkeypatc
 
 @pytest.mark.parametrize("name", NAMES)
 def test_same_seed_same_weights_other_seed_others(name: str, tmp_path: Path) -> None:
-    hashes = [sha256(run(name, tmp_path / str(i), seed=seed, **short(name)).folder / "model.safetensors") for i, seed in enumerate((0, 0, 1))]
+    hashes = [
+        sha256(run(name, tmp_path / str(i), seed=seed, **short(name)).folder / "model.safetensors")
+        for i, seed in enumerate((0, 0, 1))
+    ]
     assert hashes[0] == hashes[1] != hashes[2]
 
 
@@ -133,7 +142,7 @@ def batch_of(system: System, size: int = 12) -> Tensor:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_verbs_return_what_they_promise(name: str, tiny: Run) -> None:
-    system = tiny.system
+    system: Any = tiny.system
     x = batch_of(system)
     verbs = [verb for verb in ("classify", "encode", "decode", "sample", "score") if hasattr(system, verb)]
     assert verbs, "a system that can do nothing"
@@ -158,7 +167,8 @@ def test_verbs_return_what_they_promise(name: str, tiny: Run) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_learns_what_it_cannot_fail(name: str, tiny: Run) -> None:
-    system, data = tiny.system, toy(kind_of(name))
+    system: Any = tiny.system
+    data = toy(kind_of(name))
     assert set(tiny.scores) == {metric.__name__ for metric in system.metrics}
     test = data.test.to("cpu")
     x, y = test.tensors()["x"], test.tensors()["y"]
@@ -169,14 +179,15 @@ def test_learns_what_it_cannot_fail(name: str, tiny: Run) -> None:
         assert (system.decode(system.encode(x)) - x).square().sum() < 0.3 * spread
     if hasattr(system, "sample"):
         torch.manual_seed(0)
-        untrained = assemble(tiny.record["served"], tiny.record["dimensions"]).eval()
+        untrained: Any = assemble(tiny.record["served"], tiny.record["dimensions"]).eval()
         near = [torch.cdist(s.sample(200).flatten(1), x.flatten(1)).min(1).values.mean() for s in (system, untrained)]
         assert near[0] < 0.6 * near[1]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_saved_and_exported_gives_the_same(name: str, tiny: Run) -> None:
-    system, again = tiny.system, etude.load(tiny.folder).system
+    system: Any = tiny.system
+    again: Any = etude.load(tiny.folder).system
     x = batch_of(system)
     verb = next(v for v in ("classify", "decode", "encode", "sample") if hasattr(system, v))
     if verb == "sample":
@@ -206,7 +217,10 @@ def test_rule_works_without_the_engine(name: str) -> None:
     data = toy(kind_of(name))
     sizes = data.train.dimensions
     inner = {"system": "vae", "arguments": {**find("vae").tiny}}
-    system = assemble({"system": name, "arguments": {**find(name).tiny}} | ({"on": inner} if acts_on_another(find(name)) else {}), sizes)
+    system = assemble(
+        {"system": name, "arguments": {**find(name).tiny}} | ({"on": inner} if acts_on_another(find(name)) else {}),
+        sizes,
+    )
     before = {key: value.clone() for key, value in system.state_dict().items()}
     phase = system.phases()[0]
     if phase.start:

@@ -1,13 +1,13 @@
 """Claims: a sentence from a paper plus the experiment that could refute it.
 
-A claim never asserts: it returns a verdict and its numbers, over several seeds with their spread, and the arms of a comparison differ
-in one argument. Findings are appended to findings.jsonl; a finding whose code has changed since is stale.
+A claim never asserts: it returns a verdict and its numbers, over several seeds with their spread, and the arms of a
+comparison differ in one argument. Findings are appended to findings.jsonl; a finding whose code has changed since is
+stale.
 """
 
 import ast
 import hashlib
 import importlib
-import importlib.util
 import json
 import platform
 import statistics
@@ -92,27 +92,40 @@ def claims(system: str) -> list[Claim]:
     known = entries()
     if system not in known:
         raise nearest(system, known, "system")
-    name = known[system].module.replace("systems", "claims", 1)
-    if not known[system].module.startswith("etude.systems.") or importlib.util.find_spec(name) is None:
+    path = _file(system)
+    if path is None or not path.exists():
         return []
-    module = importlib.import_module(name)
+    module = importlib.import_module(f"etude.claims.{path.parent.name}.{path.stem}")
     return [value for value in vars(module).values() if isinstance(value, Claim)]
 
 
-def code(system: str) -> str:
-    """A hash of what a finding depends on: the system's file and its claims, without comments and docstrings."""
+def _file(system: str) -> Path | None:
+    """Where the claims about one of our own systems are."""
     file = entries()[system].file
-    files = [file, Path(__file__).parent / file.parent.name / file.name] if file else []
+    ours = entries()[system].module.startswith("etude.systems.")
+    return Path(__file__).parent / file.parent.name / file.name if file and ours else None
+
+
+def code(system: str, name: str) -> str:
+    """A hash of what a finding depends on: the system's file, the claim and what its file shares with other claims.
+
+    Comments, docstrings and the other claims of the file do not count.
+    """
     sha = hashlib.sha256()
-    for path in files:
-        if path.exists():
+    for path in (entries()[system].file, _file(system)):
+        if path and path.exists():
             tree = ast.parse(path.read_text())
+            tree.body = [node for node in tree.body if not _is_claim(node) or getattr(node, "name", "") == name]
             for node in ast.walk(tree):
-                body = getattr(node, "body", None)
-                if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
-                    body.pop(0)
+                match getattr(node, "body", None):
+                    case [ast.Expr(value=ast.Constant()), *_] as body:
+                        body.pop(0)
             sha.update(ast.dump(tree).encode())
     return sha.hexdigest()[:12]
+
+
+def _is_claim(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and any("claim" in ast.dump(d) for d in node.decorator_list)
 
 
 def findings() -> dict[tuple[str, str], dict[str, Any]]:
@@ -121,8 +134,8 @@ def findings() -> dict[tuple[str, str], dict[str, Any]]:
     for line in FINDINGS.read_text().splitlines() if FINDINGS.exists() else []:
         entry = json.loads(line)
         newest[entry["system"], entry["claim"]] = entry
-    for (system, _), entry in newest.items():
-        entry["stale"] = entry["code"] != code(system)
+    for (system, name), entry in newest.items():
+        entry["stale"] = entry["code"] != code(system, name)
     return newest
 
 
@@ -153,7 +166,7 @@ def reproduce(system: str, lab: Lab, only: str | None = None) -> list[dict[str, 
                 "minutes": round((time.monotonic() - began) / 60, 2),
                 "machine": _machine(),
                 "commit": commit(),
-                "code": code(system),
+                "code": code(system, each.name),
                 "date": datetime.now(UTC).date().isoformat(),
                 "command": f"etude reproduce {system} --only {each.name}",
             }

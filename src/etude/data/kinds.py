@@ -1,7 +1,8 @@
 """Kinds: what a batch holds. A kind is a frozen dataclass of tensors that share their first dimension.
 
-A whole split is a batch too: `split[index]`, `len(split)` and `split.to(device)` are all there is. The names of a split's
-`dimensions` match the argument names of a system's `__init__`; that is the whole bridge between data and systems.
+A whole split is a batch too: `split[index]`, `len(split)` and `split.to(device)` are all there is. The names of a
+split's `dimensions` match the argument names of a system's `__init__`; that is the whole bridge between data and
+systems.
 """
 
 import hashlib
@@ -39,7 +40,9 @@ class Batch:
             object.__setattr__(self, "index", torch.arange(len(first), device=first.device))
         for name, tensor in tensors.items():
             if len(tensor) != len(self.index):
-                raise InputError(f"{type(self).__name__}: {name} has {len(tensor)} examples where there are {len(self.index)}")
+                raise InputError(
+                    f"{type(self).__name__}: {name} has {len(tensor)} examples where there are {len(self.index)}"
+                )
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensor fields by name, without `index` where it was not given."""
@@ -115,7 +118,8 @@ class Images(Batch):
     """Pictures.
 
     Attributes:
-        x: (n, channels, height, width), uint8 until a batch is moved, then in [0, 1]; float32 where they came as floats.
+        x: (n, channels, height, width), uint8 until a batch is moved, then in [0, 1]; float32 where they came as
+            floats.
         y: None, or (n,) int64 classes, or (n, targets) float32.
         classes: the name of each class.
     """
@@ -145,7 +149,9 @@ def offer(split: Batch, kind: type[Batch]) -> Batch:
         return split
     method = getattr(split, f"as_{kind.__name__.lower()}", None)
     if method is None:
-        raise InputError(f"the data are {type(split).__name__}, the system learns from {kind.__name__}: give data of that kind")
+        raise InputError(
+            f"the data are {type(split).__name__}, the system learns from {kind.__name__}: give data of that kind"
+        )
     offered: Batch = method()
     return offered
 
@@ -161,11 +167,13 @@ def walk(split: B, device: torch.device | str = "cpu", size: int = 1000) -> Iter
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set, split once and for all: rules see `train`, model selection sees `validation`, `test` is for the last score.
+    """A data set, split once and for all: rules see `train`, model selection sees `validation`, `test` is for the last
+    score.
 
     Attributes:
         name: what the data set is called, in folders and reports.
-        preparation: how raw values became numbers (see `etude.data.table`); goes with the run to prepare new input alike.
+        preparation: how raw values became numbers (see `etude.data.table`); goes with the run to prepare new input
+            alike.
     """
 
     train: Batch
@@ -176,13 +184,16 @@ class Splits:
 
     def as_kind(self, kind: type[Batch]) -> "Splits":
         """All three splits as another kind (see `offer`)."""
-        return replace(self, **{name: offer(split, kind) for name, split in self.parts().items()})
+        return self._map(lambda split: offer(split, kind))
+
+    def _map(self, change: Callable[[Batch], Batch]) -> "Splits":
+        return replace(self, train=change(self.train), validation=change(self.validation), test=change(self.test))
 
     def parts(self) -> dict[str, Batch]:
         return {"train": self.train, "validation": self.validation, "test": self.test}
 
     def place(self, device: torch.device | str) -> "Splits":
-        return replace(self, **{name: split.place(device) for name, split in self.parts().items()})
+        return self._map(lambda split: split.place(device))
 
     def digest(self) -> str:
         """SHA-256 over every tensor of every split: the identity of the data in a run."""

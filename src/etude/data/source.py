@@ -106,12 +106,12 @@ def read(data: Any, kind: "type[Batch]", preparation: "dict[str, Any]") -> "Batc
     images = preparation["kind"] == "Images"
     names = ("channels", "height", "width") if images else ("features",)
     expected, got = tuple(sizes[name] for name in names), tuple(found.x.shape[1:])
-    if images and isinstance(found, Vectors) and got == (math.prod(expected),):
+    if got != expected and (math.prod(got) != math.prod(expected) or len(got) == len(expected)):
+        raise InputError(f"{where}: expected {_sizes(expected)}, got {_sizes(got)}: give examples of that size")
+    if images and isinstance(found, Vectors):
         found = replace(found, shape=expected).as_images()
     elif not images and isinstance(found, Images):
-        found, got = found.as_vectors(), (math.prod(got),)
-    elif got != expected:
-        raise InputError(f"{where}: expected {_sizes(expected)}, got {_sizes(got)}: give examples of that size")
+        found = found.as_vectors()
     return offer(replace(found, classes=tuple(preparation["classes"])), kind)
 
 

@@ -155,8 +155,6 @@ def _fit(name: str, cells: list[str], train: Sequence[int], path: Path) -> dict[
     present = [cell for row in train if not _is_missing(cell := cells[row])]
     if all(_is_missing(cell) or _number(cell) is not None for cell in cells):
         numbers = torch.tensor([float(cell) for cell in present] or [0.0], dtype=torch.float64)
-        if not math.isfinite(float(numbers.square().sum())):
-            raise InputError(f"{path}: column {name!r} holds numbers too large to standardise: correct them")
         deviation = numbers.std(correction=0).item() or 1.0
         return {"name": name, "mean": numbers.mean().item(), "std": deviation, "missing": missing}
     words = sorted(set(present))
@@ -182,8 +180,8 @@ def _column(cells: list[str], fitted: dict[str, Any], path: Path) -> Tensor:
             raise InputError(f"{path}: row {row}, column {fitted['name']!r}: {cell!r} is no finite number: correct it")
         numbers.append((number - fitted["mean"]) / fitted["std"])
     x = torch.tensor(numbers, dtype=torch.float32)[:, None]
-    if not bool(torch.isfinite(x).all()):
-        raise InputError(f"{path}: column {fitted['name']!r} holds numbers too large for the rest: correct them")
+    if not math.isfinite(fitted["std"]) or not bool(torch.isfinite(x).all()):
+        raise InputError(f"{path}: column {fitted['name']!r} holds numbers too large to standardise: correct them")
     return x
 
 

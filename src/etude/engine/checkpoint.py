@@ -1,7 +1,7 @@
 """Checkpoints: enough to go on bit for bit, whole or not at all, and never a pickle.
 
-    .tmp-STEP/ is written (weights, optimizers and random states as safetensors, the place as JSON, a manifest of SHA-256 hashes),
-    flushed, renamed to step-STEP; the last two are kept; on loading, the newest whose hashes match is used.
+.tmp-STEP/ is written (weights, optimizers and random states as safetensors, the place as JSON, a manifest of SHA-256
+hashes), flushed, renamed to step-STEP; the last two are kept; on loading, the newest whose hashes match is used.
 """
 
 import json
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from etude.engine.files import flush, sha256, write_json, write_tensors
+from etude.engine.files import disk_full, flush, sha256, write_json, write_tensors
 from etude.errors import InputError
 from etude.systems.system import System, optimizers
 
@@ -23,7 +24,7 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class Place:
-    """Where training is: `step` updates done in pass `epoch` of phase number `phase`; `total` and `passes` count all of them."""
+    """Where training is: `step` updates done in pass `epoch` of a phase; `total` and `passes` count all of them."""
 
     phase: int = 0
     epoch: int = 0
@@ -32,7 +33,14 @@ class Place:
     passes: int = 0
 
 
-def save(folder: Path, system: System, place: Place, losses: dict[str, Tensor], random: dict[str, Tensor], facts: dict[str, Any]) -> None:
+def save(
+    folder: Path,
+    system: System,
+    place: Place,
+    losses: dict[str, Tensor],
+    random: dict[str, Tensor],
+    facts: dict[str, Any],
+) -> None:
     """Write a checkpoint.
 
     Args:
@@ -44,28 +52,35 @@ def save(folder: Path, system: System, place: Place, losses: dict[str, Tensor], 
     Raises:
         InputError: the disk is full; earlier checkpoints are untouched.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     temporary, final = folder / f".tmp-{place.total}", folder / f"step-{place.total}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    old = folder / f".old-{place.total}"
+    for left in (temporary, old):
+        shutil.rmtree(left, ignore_errors=True)
     try:
-        tensors, groups = _optimizer_state(system)
-        write_tensors(temporary / "model.safetensors", _weights(system))
-        write_tensors(temporary / "optimizers.safetensors", tensors)
-        write_tensors(temporary / "random.safetensors", random | {f"losses/{name}": t for name, t in losses.items()})
-        write_json(temporary / "state.json", {"place": asdict(place), "groups": groups, "facts": facts})
-        names = sorted(path.name for path in temporary.iterdir())
-        write_json(temporary / "MANIFEST.json", {name: sha256(temporary / name) for name in names})
-        flush(temporary)
-        if final.exists():
-            final.rename(folder / f".old-{place.total}")
-        temporary.rename(final)
-        flush(folder)
+        with disk_full(folder.parent):
+            temporary.mkdir(parents=True)
+            tensors, groups = _optimizer_state(system)
+            write_tensors(temporary / "model.safetensors", _weights(system))
+            write_tensors(temporary / "optimizers.safetensors", tensors)
+            write_tensors(
+                temporary / "random.safetensors", random | {f"losses/{name}": t for name, t in losses.items()}
+            )
+            write_json(temporary / "state.json", {"place": asdict(place), "groups": groups, "facts": facts})
+            names = sorted(path.name for path in temporary.iterdir())
+            write_json(temporary / "MANIFEST.json", {name: sha256(temporary / name) for name in names})
+            flush(temporary)
+            if final.exists():
+                final.rename(old)
+            temporary.rename(final)
+            flush(folder)
     except InputError:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    for old in [*sorted(folder.glob("step-*"), key=_number)[:-KEPT], *folder.glob(".old-*"), *folder.glob(".tmp-*")]:
-        shutil.rmtree(old, ignore_errors=True)
+    # what claims to be later than this was damaged, or training would have gone on from there
+    kept = sorted((path for path in folder.glob("step-*") if _number(path) <= place.total), key=_number)[-KEPT:]
+    for path in folder.iterdir():
+        if path not in kept:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -85,7 +100,9 @@ class Checkpoint:
         system.load_state_dict(self.model)
         for path, optimizer in optimizers(system).items():
             state = optimizer.state_dict()
-            state["param_groups"] = [_like(now, then) for now, then in zip(state["param_groups"], self.groups[path], strict=True)]
+            state["param_groups"] = [
+                _like(now, then) for now, then in zip(state["param_groups"], self.groups[path], strict=True)
+            ]
             state["state"] = {}
             for key, tensor in self.optimizers.items():
                 owner, place, name = key.rsplit("/", 2)
@@ -95,13 +112,14 @@ class Checkpoint:
 
 
 def load(folder: Path) -> tuple[Checkpoint | None, list[str]]:
-    """The newest checkpoint whose hashes match, None where there is none, and a line about each that had to be passed over."""
-    passed_over = []
+    """The newest checkpoint whose hashes match, None where there is none, and a line about each one passed over."""
+    passed_over: list[str] = []
     for path in sorted(folder.glob("step-*"), key=_number, reverse=True):
         try:
             return _read(path), passed_over
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            passed_over.append(f"{path}: damaged, not used ({error})")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            passed_over.append(f"{path}: damaged, not used ({reason}); going on from the one before")
     return None, passed_over
 
 

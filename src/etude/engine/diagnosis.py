@@ -1,7 +1,7 @@
 """What went wrong in a step: which module first stopped being finite, which batch would have fitted."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -10,27 +10,26 @@ from torch import Tensor, nn
 from etude.data.kinds import Batch
 from etude.systems.system import NonFiniteError, System
 
+CALMER = "a lower learning rate may prevent it"
+
 
 def first_not_finite(system: System, batch: Batch, step: Callable[[], Any]) -> str:
-    """Repeat the step and name the first thing in it that is not finite: an example, a module, a parameter's gradient."""
+    """Repeat the step and name the first thing in it that is not finite: an example, a module, a gradient."""
     for name, tensor in batch.tensors().items():
-        if tensor.is_floating_point() and not (finite := torch.isfinite(tensor).flatten(1).all(1)).all():
+        if tensor.is_floating_point() and not (finite := torch.isfinite(tensor).reshape(len(tensor), -1).all(1)).all():
             worst = int(batch.index[~finite][0])
-            return f"{name} of example {worst} in the data holds a value that is not finite"
+            return f"{name} of example {worst} in the data holds a value that is not finite: mend or remove it"
     for name, parameter in system.named_parameters():
         if not torch.isfinite(parameter).all():
-            return f"the weights {name} were not finite before the step"
-    with _watched(system) as seen:
-        try:
-            step()
-        except NonFiniteError:
-            pass
+            return f"the weights {name} were not finite before the step: begin again with another seed"
+    with _watched(system) as seen, suppress(NonFiniteError):
+        step()
     if seen:
-        return f"the first module with an output that is not finite is {seen[0]}"
+        return f"the first module with an output that is not finite is {seen[0]}: {CALMER}"
     bad = [name for name, p in system.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
     if bad:
-        return f"all outputs are finite; the gradient of {bad[-1]} is not"
-    return "every output is finite: the rule's own arithmetic made it"
+        return f"all outputs are finite; the gradient of {bad[-1]} is not: {CALMER}"
+    return f"every module's output is finite, the rule's own arithmetic made it: {CALMER}"
 
 
 @contextmanager
@@ -44,8 +43,7 @@ def _watched(system: System) -> Iterator[list[str]]:
 
         return hook
 
-    leaves = [(name, m) for name, m in system.named_modules() if not any(True for _ in m.children())]
-    handles = [module.register_forward_hook(watch(name)) for name, module in leaves]
+    handles = [module.register_forward_hook(watch(name)) for name, module in system.named_modules()]
     try:
         yield seen
     finally:
@@ -55,7 +53,11 @@ def _watched(system: System) -> Iterator[list[str]]:
 
 def out_of_memory(error: BaseException) -> bool:
     text = str(error)
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in text or "std::bad_alloc" in text
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or "can't allocate memory" in text
+        or "std::bad_alloc" in text
+    )
 
 
 def batch_that_fits(size: int, attempt: Callable[[int], Any]) -> int:

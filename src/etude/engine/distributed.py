@@ -48,17 +48,28 @@ def share(index: Tensor) -> Tensor:
         InputError: the batch cannot be shared out evenly.
     """
     if len(index) % world():
-        raise InputError(f"a batch of {len(index)} cannot be shared by {world()} processes: choose --batch divisible by {world()}")
+        raise InputError(
+            f"a batch of {len(index)} cannot be shared by {world()} processes: choose --batch divisible by {world()}"
+        )
     return index[rank() :: world()]
 
 
-def anywhere(flag: bool) -> bool:
-    """Is it so in any process? All of them must ask."""
+def largest(number: int) -> int:
+    """The largest of all processes' numbers. All of them must ask."""
     if world() == 1:
-        return flag
-    told = torch.tensor(int(flag))
+        return number
+    told = torch.tensor(int(number))
     distributed.all_reduce(told, op=distributed.ReduceOp.MAX)
-    return bool(told.item())
+    return int(told.item())
+
+
+def mean(own: Tensor) -> Tensor:
+    """The mean of all processes' tensors. All of them must ask."""
+    if world() == 1:
+        return own
+    total = own.clone()
+    distributed.all_reduce(total)
+    return total / world()
 
 
 def gather(own: dict[str, Tensor]) -> dict[str, Tensor]:

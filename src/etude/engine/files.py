@@ -26,7 +26,7 @@ def flush(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole: under a temporary name, flushed, renamed."""
-    with disk_full(path.parent):
+    with disk_full(path.parent, len(text.encode())):
         temporary = path.with_name(f".{path.name}.tmp")
         temporary.write_text(text)
         flush(temporary)
@@ -81,4 +81,6 @@ def disk_full(folder: Path, needed: int = 0) -> Iterator[None]:
 
 def _full(folder: Path, needed: int) -> InputError:
     free = shutil.disk_usage(folder).free
-    return InputError(f"{folder}: the disk is full ({needed:,} bytes needed, {free:,} free); what was saved before is kept: free some space and go on")
+    return InputError(
+        f"{folder}: the disk is full ({needed:,} bytes needed, {free:,} free); what was saved is kept: free some space"
+    )

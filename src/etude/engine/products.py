@@ -1,7 +1,7 @@
 """The faster route for float32 matrix products on a CPU, taken where it is as exact.
 
-On CPUs without AMX, `torch.set_float32_matmul_precision("medium")` hands products to oneDNN, which keeps float32 accuracy and is
-twice as fast; on CPUs with AMX it means bfloat16. Which it is, is measured.
+On CPUs without AMX, `torch.set_float32_matmul_precision("medium")` hands products to oneDNN, which keeps float32
+accuracy and is twice as fast; on CPUs with AMX it means bfloat16. Which it is, is measured.
 """
 
 from collections.abc import Iterator

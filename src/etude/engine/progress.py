@@ -1,4 +1,4 @@
-"""What a person sees while a system learns: a bar with losses and time left, or a line now and then where there is no terminal."""
+"""What a person sees while a system learns: a bar with losses and time left, or now and then a line."""
 
 import sys
 import time
@@ -24,7 +24,13 @@ class Progress:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
 
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+        )
         self.bar = Bar(*columns, disable=self.quiet or not sys.stdout.isatty())
         with self.bar:
             self.task = self.bar.add_task("", total=total, completed=done)

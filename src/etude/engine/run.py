@@ -1,13 +1,13 @@
 """A run: a system trained on data, in a folder. The same question names the same folder.
 
-    runs/vae-digits-3fa2c1/      system, data, hash of what was asked (seed included)
-        run.json        what was asked, the data and their hash, device, versions, commit, the command
-        log.jsonl       a line per pass over the data; events for TensorBoard beside it
-        checkpoint/     enough to go on
-        previews/       samples drawn during training
-        model.safetensors   the served system, for use elsewhere
-        scores.json     each metric on the test split
-        report.html     one self-contained page
+runs/vae-digits-3fa2c1/      system, data, hash of what was asked (seed included)
+    run.json        what was asked, the data and their hash, device, versions, commit, the command
+    log.jsonl       a line per pass over the data; events for TensorBoard beside it
+    checkpoint/     enough to go on
+    previews/       samples drawn during training
+    model.safetensors   the served system, for use elsewhere
+    scores.json     each metric on the test split
+    report.html     one self-contained page
 """
 
 import fcntl
@@ -77,7 +77,8 @@ class Run:
     @cached_property
     def record(self) -> dict[str, Any]:
         """run.json: what was asked and how it was answered."""
-        return _json(self.folder / "run.json")
+        record: dict[str, Any] = _json(self.folder / "run.json")
+        return record
 
     @property
     def question(self) -> Asked:
@@ -94,7 +95,8 @@ class Run:
     def log(self) -> list[dict[str, Any]]:
         """One entry for each pass over the data: phase, epoch, step, seconds, losses, validation."""
         path = self.folder / "log.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        lines = path.read_text().splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]  # the last may be half written
 
     @property
     def scores(self) -> dict[str, float]:
@@ -168,7 +170,9 @@ class Run:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise InputError(f"{self.folder} is being trained by another process: wait for it, or ask with another --seed") from None
+                raise InputError(
+                    f"{self.folder} is being trained by another process: wait for it, or ask with another --seed"
+                ) from None
             yield
 
 

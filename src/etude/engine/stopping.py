@@ -1,6 +1,7 @@
 """Signals: a run asked to stop saves itself at the next step and goes away; asked again, it goes at once."""
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -13,7 +14,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Stopped(Exception):
-    """Training stopped on request after saving. `code` is the exit status by convention: 128 plus the signal's number."""
+    """Training stopped on request, after saving. `code` is the exit status: 128 plus the signal's number."""
 
     def __init__(self, number: int, message: str) -> None:
         super().__init__(message)
@@ -29,7 +30,7 @@ class Request:
 
 @contextmanager
 def listening() -> Iterator[Request]:
-    """Note the first signal instead of dying of it; the second has its usual effect. Only the main thread can listen."""
+    """Note the first signal instead of dying of it; the second has its usual effect. Only a main thread can listen."""
     request = Request()
     if threading.current_thread() is not threading.main_thread():
         yield request
@@ -52,5 +53,5 @@ def listening() -> Iterator[Request]:
 
 def requeue() -> None:
     """Ask SLURM for another turn, where it runs this job (it announces the end of a turn by SIGUSR1)."""
-    if job := os.environ.get("SLURM_JOB_ID"):
+    if (job := os.environ.get("SLURM_JOB_ID")) and shutil.which("scontrol"):
         subprocess.run(["scontrol", "requeue", job], check=False)

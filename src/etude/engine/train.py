@@ -1,11 +1,13 @@
 """The loop: device, order of data, phases, averaged losses, validation, previews, log, checkpoints.
 
-It does not own gradients, schedules or augmentation: those are the rule's. Losses stay on the device until a pass over the data ends;
-the order of batches is a function of (seed, phase, epoch), so a run that was stopped anywhere goes on bit for bit.
+It does not own gradients, schedules or augmentation: those are the rule's. Losses stay on the device until a pass over
+the data ends; the order of batches is a function of (seed, phase, epoch), so a run that was stopped anywhere goes on
+bit for bit.
 """
 
 import hashlib
 import json
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -22,13 +24,13 @@ from etude.data.kinds import Batch, Splits
 from etude.engine import checkpoint, distributed, stopping
 from etude.engine.checkpoint import Place
 from etude.engine.diagnosis import batch_that_fits, first_not_finite, out_of_memory
-from etude.engine.files import sha256, write_json, write_tensors, write_text
+from etude.engine.files import disk_full, sha256, write_json, write_tensors, write_text
 from etude.engine.products import products
 from etude.engine.progress import Progress
 from etude.engine.run import Asked, Run, assemble, command_line, commit, folder_of, load, served, versions
 from etude.errors import InputError
 from etude.signature import acts_on_another, resolve
-from etude.systems.system import Clock, NonFiniteError, Phase, System, optimizers
+from etude.systems.system import Clock, NonFiniteError, Phase, System
 
 CHECKPOINT_SHARE = 0.05  # of the time goes into checkpoints at the ends of passes, at most
 CHECKPOINT_SECONDS = 120.0  # between checkpoints within a long pass
@@ -110,7 +112,9 @@ def train(
             if weights := _starting_weights(asked):
                 built.get_submodule("on").load_state_dict(weights)
             torch.manual_seed(seed + 1_000_003 * (1 + distributed.rank()))
-            loop = Loop(built.to(place), splits.place(place), run, seed, precision, previews, Progress(quiet or not first))
+            loop = Loop(
+                built.to(place), splits.place(place), run, seed, precision, previews, Progress(quiet or not first)
+            )
             loop.run_to_the_end()
     return run
 
@@ -131,11 +135,15 @@ def ask(system: str | type[System], on: str | None, quick: bool, given: dict[str
             raise InputError(f"{name} acts on no other system: leave out --on")
         return asked
     if on is None:
-        raise InputError(f"{name} acts on another system: name it, as in `etude train {name} --on vae`, or give a run's folder")
+        raise InputError(
+            f"{name} acts on another system: name it, as in `etude train {name} --on vae`, or give a run's folder"
+        )
     if (Path(on) / "run.json").exists():
         before = load(on)
         if inner:
-            raise InputError(f"--on {on} is a trained run: its arguments are settled, leave out --on.{next(iter(inner))}")
+            raise InputError(
+                f"--on {on} is a trained run: its arguments are settled, leave out --on.{next(iter(inner))}"
+            )
         return asked | {"on": before.record["served"] | {"run": str(on), "weights": before.record.get("weights")}}
     return asked | {"on": ask(on, None, quick, inner)}
 
@@ -158,7 +166,9 @@ def _device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise InputError(f"--device {name}: not to be had here ({str(error).splitlines()[0]}); use auto or cpu") from None
+        raise InputError(
+            f"--device {name}: not to be had here ({str(error).splitlines()[0]}); use auto or cpu"
+        ) from None
     return device
 
 
@@ -172,8 +182,8 @@ def order(seed: int, phase: int, epoch: int, count: int) -> Tensor:
 class Loop:
     """One training, from where its folder left it to its end.
 
-    A pass takes whole batches; examples left over at its end are first come in another pass's order. Data smaller than a batch are
-    one batch.
+    A pass takes whole batches; examples left over at its end are first come in another pass's order. Data smaller than
+    a batch are one batch.
     """
 
     system: System
@@ -238,9 +248,9 @@ class Loop:
                 self.losses.setdefault(name, []).append(loss)
             self.place = replace(self.place, step=step + 1, total=self.place.total + 1)
             self.progress.step(phase.name, epoch, self.losses)
-            if distributed.anywhere(bool(self.request.number)):
-                self.stop()
-            if time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+            if number := distributed.largest(self.request.number):
+                self.stop(number)
+            if distributed.largest(time.monotonic() - self.saved_at > CHECKPOINT_SECONDS):
                 self.save()
 
     def step(self, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
@@ -252,15 +262,18 @@ class Loop:
             torch.set_rng_state(random)
             batch = self.splits.train[index].to(self.system.device)
             why = first_not_finite(self.system, batch, lambda: phase.step(batch, clock))
-            where = f"{phase.name}, epoch {clock.epoch + 1}, batch {clock.step - clock.epoch * self.steps(phase)}"
-            raise InputError(f"{error} is not finite in {where}: {why}; stopped before the update, {self._kept()}") from error
+            where = f"{phase.name}, epoch {clock.epoch + 1}, batch {clock.step - clock.epoch * self.steps(phase) + 1}"
+            raise InputError(
+                f"{error} is not finite in {where}: {why}; stopped before the update, {self._kept()}"
+            ) from error
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
             request = str(error).splitlines()[0]
-            fits = batch_that_fits(len(index), lambda size: self.attempt(phase, index[:size], clock))
-            advice = f"--batch {fits} fits" if fits else "not even one example fits"
-            raise InputError(f"out of memory at batch {len(index)} ({request}): {advice}; {self._kept()}") from error
+        # the tensors of the failed step have gone with its exception
+        fits = batch_that_fits(len(index), lambda size: self.attempt(phase, index[:size], clock))
+        advice = f"a batch of {fits} fits" if fits else "not even one example fits"
+        raise InputError(f"out of memory at batch {len(index)} ({request}): {advice}; {self._kept()}")
 
     def attempt(self, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
         batch = self.splits.train[index].to(self.system.device)
@@ -274,20 +287,20 @@ class Loop:
         return f"the last checkpoint in {self.run.folder} is kept" if saved else "nothing had been saved yet"
 
     def end_of_pass(self, phase: Phase, epoch: int, seconds: float) -> None:
-        means = {name: float(torch.stack(values).double().mean()) for name, values in self.losses.items()}
+        means = {name: float(values.double().mean()) for name, values in self.logged().items()}
         self.losses = {}
         with self.undisturbed():
             validation = scores(self.system, self.splits.validation)
         line = {"phase": phase.name, "epoch": epoch + 1, "pass": self.place.passes, "step": self.place.total}
         line |= {"seconds": round(seconds, 4), "losses": means, "validation": validation}
         if distributed.rank() == 0:
-            with (self.run.folder / "log.jsonl").open("a") as file:
+            with disk_full(self.run.folder), (self.run.folder / "log.jsonl").open("a") as file:
                 file.write(json.dumps(line) + "\n")
             self.events(line)
         self.progress.end_of_pass(line)
         self.preview()
         # a pass may take milliseconds: saves at the ends of passes take at most their share of the time
-        if time.monotonic() - self.saved_at > self.save_took / CHECKPOINT_SHARE:
+        if distributed.largest(time.monotonic() - self.saved_at > self.save_took / CHECKPOINT_SHARE):
             self.save()
 
     def events(self, line: dict[str, Any]) -> None:
@@ -300,11 +313,12 @@ class Loop:
                 self.writer.add_scalar(f"{group}/{name}", value, line["step"])
 
     def preview(self) -> None:
-        """Keep samples, where the system makes any and this pass was chosen; always the same noise, none of the training's."""
+        """Keep samples, where the system makes any and this pass was chosen; from the same noise each time."""
         number = self.place.passes
-        if number in self.wanted and hasattr(self.system.served, "sample") and distributed.rank() == 0:
+        generator: Any = self.system.served
+        if number in self.wanted and hasattr(generator, "sample") and distributed.rank() == 0:
             with self.undisturbed():
-                samples = self.system.served.sample(PREVIEW_SAMPLES)
+                samples = generator.sample(PREVIEW_SAMPLES)
             folder = self.run.folder / "previews"
             folder.mkdir(exist_ok=True)
             write_tensors(folder / f"epoch-{number:04d}.safetensors", {"samples": samples})
@@ -325,13 +339,23 @@ class Loop:
             own["cuda"] = torch.cuda.get_rng_state(self.system.device)
         return distributed.gather(own)
 
+    def logged(self) -> dict[str, Tensor]:
+        """The losses of this pass so far, (steps,) each, over all processes."""
+        return {name: distributed.mean(torch.stack(values)) for name, values in self.losses.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """What must be as it was for a run to go on bit for bit."""
+        return {
+            "threads": torch.get_num_threads(),
+            "device": self.system.device.type,
+            "processes": distributed.world(),
+        }
+
     def save(self) -> None:
         began = time.monotonic()
-        random = self.random()
+        random, losses = self.random(), self.logged()
         if distributed.rank() == 0:
-            losses = {name: torch.stack(values) for name, values in self.losses.items()}
-            facts = {"threads": torch.get_num_threads(), "device": str(self.system.device), "processes": distributed.world()}
-            checkpoint.save(self.run.folder / "checkpoint", self.system, self.place, losses, random, facts)
+            checkpoint.save(self.run.folder / "checkpoint", self.system, self.place, losses, random, self.facts())
         self.saved_at = time.monotonic()
         self.save_took = self.saved_at - began
 
@@ -340,32 +364,42 @@ class Loop:
         found, passed_over = checkpoint.load(self.run.folder / "checkpoint")
         for line in passed_over:
             self.progress.note(line)
-        kept = [line for line in self.run.log if found and line["step"] <= found.place.total]
+        kept = [line for line in self.run.log if found and line["pass"] <= found.place.passes]
         if distributed.rank() == 0:
             write_text(self.run.folder / "log.jsonl", "".join(json.dumps(line) + "\n" for line in kept))
         if not found:
             return
-        found.restore(self.system)
+        try:
+            found.restore(self.system)
+        except (RuntimeError, KeyError, ValueError) as error:
+            reason = " ".join(str(error).split())[:150]
+            raise InputError(
+                f"{self.run.folder}/checkpoint is of another {type(self.system).__name__} ({reason}): "
+                "delete the folder and train again"
+            ) from None
         self.place = found.place
         self.losses = {name: list(values.to(self.system.device)) for name, values in found.losses.items()}
-        torch.set_rng_state(found.random[f"{distributed.rank()}/cpu"])
-        if self.system.device.type == "cuda":
-            torch.cuda.set_rng_state(found.random[f"{distributed.rank()}/cuda"], self.system.device)
-        if found.facts["threads"] != torch.get_num_threads():
-            self.progress.note(f"saved with {found.facts['threads']} threads, going on with {torch.get_num_threads()}: last digits may differ")
+        device = self.system.device
+        if (state := found.random.get(f"{distributed.rank()}/cpu")) is not None:
+            torch.set_rng_state(state)
+        if device.type == "cuda" and (state := found.random.get(f"{distributed.rank()}/cuda")) is not None:
+            torch.cuda.set_rng_state(state, device)
+        for name, now in self.facts().items():
+            if (then := found.facts[name]) != now:
+                self.progress.note(f"saved with {name} {then}, going on with {name} {now}: not the same bit for bit")
         self.progress.note(f"going on from step {self.place.total} of {self.run.folder}")
 
-    def stop(self) -> None:
+    def stop(self, number: int) -> None:
         self.save()
-        if self.request.number == stopping.signal.SIGUSR1 and distributed.rank() == 0:
+        if number == signal.SIGUSR1 and distributed.rank() == 0:
             stopping.requeue()
-        raise stopping.Stopped(self.request.number, f"stopped at step {self.place.total} and saved: the same command goes on")
+        raise stopping.Stopped(number, f"stopped at step {self.place.total} and saved: the same command goes on")
 
     def finish(self) -> None:
         """Write what is served and how it scores on the test split."""
+        self.save()
         if distributed.rank() != 0:
             return
-        self.save()
         path = self.run.folder / "model.safetensors"
         write_tensors(path, dict(self.system.served.state_dict()))
         with self.undisturbed():
@@ -388,12 +422,17 @@ def evaluate(run: Run, data: Any = None) -> dict[str, float]:
     """
     splits = run.data(data)
     if data is None and splits.digest() != run.question["digest"]:
-        raise InputError(f"{run.record['data']['asked']} is not what {run.folder} was trained on: its files have changed; give --data")
+        raise InputError(
+            f"{run.record['data']['asked']} is not what {run.folder} was trained on: its files changed, give --data"
+        )
     if splits.train.dimensions != run.record["dimensions"]:
-        raise InputError(f"the data have {splits.train.dimensions}, the run was trained on {run.record['dimensions']}: give data of these sizes")
-    with torch.random.fork_rng():
+        raise InputError(
+            f"the data have {splits.train.dimensions}, the run has {run.record['dimensions']}: give data like those"
+        )
+    system = run.system
+    with torch.random.fork_rng(), products(system.device):
         torch.manual_seed(run.question["seed"])
-        found = scores(run.system, splits.test)
+        found = scores(system, splits.test)
     if data is None:
         write_json(run.folder / "scores.json", found)
     return found

@@ -1,4 +1,5 @@
-"""How well a system tells classes apart: every metric walks the split in batches and asks `classify` for probabilities."""
+"""How well a system tells classes apart: every metric walks the split in batches and asks `classify` for
+probabilities."""
 
 from typing import Protocol
 

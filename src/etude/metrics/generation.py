@@ -23,15 +23,18 @@ class Samples(Protocol):
 def parzen_log_likelihood(system: Samples, split: Vectors | Images) -> float:
     """Mean log-likelihood in nats of the split's second half under a Parzen window on 10,000 samples.
 
-    The width of the window is the one of `WIDTHS` that fits the first half best (at most 1,000 examples of it): Goodfellow
-    et al. 2014, section 5. The estimate varies a lot and favours copies of the training data: compare on the same data only.
+    The width of the window is the one of `WIDTHS` that fits the first half best (at most 1,000 examples of it):
+    Goodfellow et al. 2014, section 5. The estimate varies a lot and favours copies of the training data: compare on the
+    same data only.
     """
     samples = system.sample(SAMPLES).flatten(1)
     half = len(split) // 2
     first = split[: min(half, 1000)].to(samples.device)
     fits = parzen(samples, first.x, WIDTHS).mean(1)
     width = WIDTHS[fits.argmax().cpu()]
-    return float(torch.cat([parzen(samples, batch.x, width[None])[0] for batch in walk(split[half:], samples.device)]).mean())
+    return float(
+        torch.cat([parzen(samples, batch.x, width[None])[0] for batch in walk(split[half:], samples.device)]).mean()
+    )
 
 
 def parzen(samples: Tensor, x: Tensor, widths: Tensor) -> Tensor:
@@ -49,9 +52,11 @@ def parzen(samples: Tensor, x: Tensor, widths: Tensor) -> Tensor:
 
 
 def mode_coverage(samples: Tensor, centres: Tensor, std: float) -> tuple[int, float]:
-    """Modes that the samples reach, and the share of samples of high quality: those within four `std` of their nearest centre.
+    """Modes that the samples reach, and the share of samples of high quality: those within four `std` of their nearest
+    centre.
 
-    A mode is reached when a sample of high quality lies nearest to it. Unterthiner et al. 2018 and many others use such grids.
+    A mode is reached when a sample of high quality lies nearest to it. Unterthiner et al. 2018 and many others use such
+    grids.
 
     Args:
         samples: (n, features).
@@ -71,7 +76,9 @@ def nearest_examples(samples: Tensor, split: Vectors | Images) -> tuple[Tensor, 
     """
     rows = samples.flatten(1)
     exact = "donot_use_mm_for_euclid_dist"
-    batches = [torch.cdist(rows, batch.x.flatten(1), compute_mode=exact).min(1) for batch in walk(split, rows.device, PART)]
+    batches = [
+        torch.cdist(rows, batch.x.flatten(1), compute_mode=exact).min(1) for batch in walk(split, rows.device, PART)
+    ]
     distance, part = torch.stack([batch.values for batch in batches]).min(0)
     place = torch.stack([batch.indices for batch in batches]).gather(0, part[None])[0]
     return distance, part * PART + place

@@ -1,13 +1,14 @@
 """Figures of a report: contact sheets of pictures, and plots as SVG text to stand inside a page.
 
-A plot's ink is the page's own (`currentColor`), so that it is read on a light and on a dark page; the same numbers give the same bytes.
+A plot's ink is the page's own (`currentColor`), so that it is read on a light and on a dark page. The same numbers give
+the same bytes.
 """
 
 import base64
 import io
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 INK = "#010203"  # stands for the page's own colour until the SVG is written
 COLOURS = ("#4c8ddb", "#e08a3c", "#4aa96c", "#d9534f", "#9a7fd1", "#a9785c", "#dd7fb8", "#8a9199", "#b5b33a", "#3fb3bf")
-STYLE = {
+STYLE: Any = {
     "svg.hashsalt": "etude",
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -34,22 +35,25 @@ Series = tuple[Sequence[float], Sequence[float]]
 
 
 def sheet(images: Tensor, columns: int = 8, scale: int | None = None, gap: int = 2) -> "Image":
-    """A contact sheet, row by row; small pictures are enlarged by smooth interpolation, which the eye reads better than blocks.
+    """A contact sheet, row by row; enlarged by smooth interpolation, which the eye reads better than blocks.
 
     Args:
-        images: (n, channels, height, width) floats in [0, 1], numbers outside are cut off; 1 channel (grey) or 3 (red, green, blue).
-        columns: pictures in a row.
+        images: (n, channels, height, width) floats in [0, 1], cut off outside; 1 channel, or 3 (red, green, blue).
+        columns: pictures in a full row.
         scale: how many times larger; by default so that the shorter side has about 56 pixels.
         gap: pixels between pictures.
     """
     from PIL import Image
 
-    n, _, height, width = images.shape
+    n, channels, height, width = images.shape
     scale = scale or max(1, round(56 / min(height, width)))
     values = images.detach().cpu().float().nan_to_num(0).clamp(0, 1).mul(255).round().byte().permute(0, 2, 3, 1)
     size = (width * scale, height * scale)
+    columns = min(columns, n)
     rows = -(-n // columns)
-    whole = Image.new("RGB", (columns * (size[0] + gap) - gap, rows * (size[1] + gap) - gap), "#808890")
+    whole = Image.new(
+        "L" if channels == 1 else "RGB", (columns * (size[0] + gap) - gap, rows * (size[1] + gap) - gap), "#888"
+    )
     for place, picture in enumerate(values):
         tile = Image.fromarray(picture.squeeze(-1).numpy()).resize(size, Image.Resampling.BICUBIC)
         whole.paste(tile, (place % columns * (size[0] + gap), place // columns * (size[1] + gap)))
@@ -57,11 +61,11 @@ def sheet(images: Tensor, columns: int = 8, scale: int | None = None, gap: int =
 
 
 def embed(image: "Image", description: str, width: int | None = None) -> str:
-    """A picture as an HTML element that carries its own bytes, `width` pixels wide where it is not to have its own width."""
+    """A picture as an HTML element that carries its own bytes, shown `width` pixels wide or as wide as it is."""
     from markupsafe import escape
 
     buffer = io.BytesIO()
-    image.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG")
     code = base64.b64encode(buffer.getvalue()).decode()
     return f'<img alt="{escape(description)}" width="{width or image.width}" src="data:image/png;base64,{code}">'
 
@@ -77,14 +81,25 @@ def curves(title: str, series: dict[str, Series], phases: Sequence[tuple[float, 
 
     def draw(axes: "Axes") -> None:
         for place, (name, (x, y)) in enumerate(series.items()):
-            axes.plot(x, y, color=COLOURS[place % len(COLOURS)], label=name, linewidth=1.6, marker="o" if len(x) < 3 else "")
+            axes.plot(
+                x, y, color=COLOURS[place % len(COLOURS)], label=name, linewidth=1.6, marker="o" if len(x) < 3 else ""
+            )
         if all(min(y) > 0 for _, y in series.values()) and any(max(y) > 100 * y[-1] for _, y in series.values()):
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:g}")
         if len(phases) > 1:
             for begin, name in phases:
                 axes.axvline(begin, color=INK, alpha=0.35, linewidth=0.8)
-                axes.text(begin, 1, f" {name}", transform=axes.get_xaxis_transform(), va="top", fontsize=7, rotation=90, ha="left")
+                axes.text(
+                    begin,
+                    1,
+                    f" {name}",
+                    transform=axes.get_xaxis_transform(),
+                    va="top",
+                    fontsize=7,
+                    rotation=90,
+                    ha="left",
+                )
         axes.set(title=title, xlabel="epoch")
         axes.grid()
         if len(series) > 1:
@@ -94,13 +109,13 @@ def curves(title: str, series: dict[str, Series], phases: Sequence[tuple[float, 
 
 
 def confusion(counts: Tensor, classes: Sequence[str]) -> str:
-    """A confusion matrix: counts (classes, classes), a row for each true class, shaded by the share of its row.
+    """A confusion matrix, a row for each true class; shaded by the root of the share of the row, so that mistakes show.
 
     Args:
-        counts: whole numbers.
+        counts: (classes, classes) whole numbers.
         classes: the name of each class.
     """
-    share = counts / counts.sum(1, keepdim=True).clamp_min(1)
+    share = (counts / counts.sum(1, keepdim=True).clamp_min(1)).sqrt()
     shade = torch.tensor([0x4C, 0x8D, 0xDB]).div(255).expand(*share.shape, 3)
 
     def draw(axes: "Axes") -> None:
@@ -130,9 +145,13 @@ def plane(points: Tensor, y: Tensor | None, classes: Sequence[str], labels: tupl
     def draw(axes: "Axes") -> None:
         for place, name in enumerate(classes if y is not None else [""]):
             some = points if y is None else points[y == place]
-            axes.scatter(some[:, 0], some[:, 1], 7, COLOURS[place % len(COLOURS)], linewidths=0, label=name, rasterized=True)
+            axes.scatter(
+                some[:, 0], some[:, 1], 7, COLOURS[place % len(COLOURS)], linewidths=0, label=name, rasterized=True
+            )
         if y is not None and len(classes) <= 20:
-            axes.legend(frameon=False, fontsize=8, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0)
+            axes.legend(
+                frameon=False, fontsize=8, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0
+            )
         axes.set(xlabel=labels[0], ylabel=labels[1])
         axes.grid()
 
@@ -154,15 +173,14 @@ def scatter(samples: Tensor, data: Tensor) -> str:
         axes.scatter(samples[:, 0], samples[:, 1], 7, COLOURS[1], linewidths=0, rasterized=True, label="samples")
         axes.set(xlim=(low[0] - margin[0], high[0] + margin[0]), ylim=(low[1] - margin[1], high[1] + margin[1]))
         outside = int(((samples < low - margin) | (samples > high + margin)).any(1).sum())
-        if outside:
-            axes.set_xlabel(f"{outside} of {len(samples)} samples lie outside the frame")
+        axes.set_xlabel(f"{outside} of {len(samples)} samples lie outside the frame" if outside else " ")
         axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, handletextpad=0)
 
     return _svg(draw, (3.2, 3.2))
 
 
 def reliability(confidence: Tensor, right: Tensor, bins: int = 10) -> str:
-    """Is a prediction of 80 % right in 80 % of the cases? Guo et al., "On calibration of modern neural networks", 2017, figure 1.
+    """Is a prediction of 80 % right in 80 % of the cases? Guo et al., "On calibration of modern neural networks", 2017.
 
     Args:
         confidence: (n,) the highest probability of each example, in [0, 1].

@@ -41,7 +41,8 @@ def write_examples(run: Run, examples: Tensor, out: Path | None, stem: str) -> P
 
 
 def write_predictions(run: Run, path: Path, out: Path | None) -> str:
-    """Write what the system says about new input, a row for each example; returns a line to print, empty for standard output.
+    """Write what the system says about new input, a row for each example; returns a line to print, empty for standard
+    output.
 
     Raises:
         InputError: the input is not what the run was trained on, or the system has no verb for it.
@@ -50,11 +51,20 @@ def write_predictions(run: Run, path: Path, out: Path | None) -> str:
     batch = read_like(run, path)
     verb = next((v for v in ("classify", "cluster", "predict", "encode") if _offers(system, v, run)), None)
     if verb is None:
-        raise InputError(f"{run.folder} holds a {type(system).__name__}, which predicts nothing from input: try `etude sample`")
+        raise InputError(
+            f"{run.folder} holds the system {type(system).__name__}, which predicts nothing from input: try `etude sample`"
+        )
     rows = [row for part in walk(batch, system.device) for row in getattr(system, verb)(part.tensors()["x"]).tolist()]
     classes = run.record["classes"]
-    header = ["example", "class", *classes] if verb == "classify" else ["example", *(f"{verb}_{i}" for i in range(_width(rows)))]
-    named = [[i, classes[row.index(max(row))], *map(_short, row)] if verb == "classify" else [i, *map(_short, _listed(row))] for i, row in enumerate(rows)]
+    header = (
+        ["example", "class", *classes]
+        if verb == "classify"
+        else ["example", *(f"{verb}_{i}" for i in range(_width(rows)))]
+    )
+    named = [
+        [i, classes[row.index(max(row))], *map(_short, row)] if verb == "classify" else [i, *map(_short, _listed(row))]
+        for i, row in enumerate(rows)
+    ]
     if out is None:
         csv.writer(sys.stdout).writerows([header, *named])
         return ""

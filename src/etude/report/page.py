@@ -17,8 +17,8 @@ from etude.report.sections import SECTIONS, Figure, Section, View, history, show
 def write(run: Run, data: Any = None) -> Path:
     """Write `report.html` into the run's folder.
 
-    Looking changes nothing: randomness has a stream of its own. A section that cannot be drawn, as may happen with the verbs of a
-    third party's system, says so on the page.
+    Looking changes nothing: randomness has a stream of its own. A section that cannot be drawn, as may happen with the
+    verbs of a third party's system, says so on the page.
 
     Args:
         run: a finished one.
@@ -40,7 +40,9 @@ def write(run: Run, data: Any = None) -> Path:
             try:
                 sections += section(view)
             except Exception as error:
-                sections.append(Section(section.__name__.capitalize(), [f"Could not be drawn: {type(error).__name__}: {error}"]))
+                sections.append(
+                    Section(section.__name__.capitalize(), [f"Could not be drawn: {type(error).__name__}: {error}"])
+                )
     title = f"{' on '.join(asked['system'] for asked in view.chain)}, trained on {run.question['data']}"
     path = run.folder / "report.html"
     write_text(path, render(title, str(run.folder), sections))
@@ -54,11 +56,16 @@ def compare(runs: Sequence[Run], path: Path = Path("compare.html")) -> Path:
     asked = [_flat(run.question) for run in runs]
     different = [row for row in _rows(asked) if len(set(row[1:])) > 1]
     curves = [history(run) for run in runs]
-    panels = {panel: {name: curve[panel] for name, curve in zip(names, curves, strict=True) if panel in curve} for panel in _keys(curves)}
+    panels = {
+        panel: {name: curve[panel] for name, curve in zip(names, curves, strict=True) if panel in curve}
+        for panel in _keys(curves)
+    }
     sections = [
         Section("Scores on the test split", head=("score", *names), rows=_rows(scores)),
         Section("What was asked differently", head=("", *names), rows=different),
-        Section("How training went", figures=[Figure(figures.curves(panel, series)) for panel, series in panels.items()]),
+        Section(
+            "How training went", figures=[Figure(figures.curves(panel, series)) for panel, series in panels.items()]
+        ),
     ]
     write_text(path, render("Runs side by side", ", ".join(names), sections))
     return path
@@ -77,7 +84,11 @@ def render(title: str, subtitle: str, sections: Sequence[Section]) -> str:
 def _flat(asked: Asked, prefix: str = "") -> dict[str, str]:
     flat: dict[str, str] = {}
     for name, value in asked.items():
-        flat |= _flat(value, f"{prefix}on." if name == "on" else prefix) if isinstance(value, dict) else {prefix + name: shown(value)}
+        flat |= (
+            _flat(value, f"{prefix}on." if name == "on" else prefix)
+            if isinstance(value, dict)
+            else {prefix + name: shown(value)}
+        )
     return flat
 
 

@@ -1,6 +1,10 @@
-"""What the page of a run shows. A section is drawn if the run has what it needs: verbs of the served system, kind of data, classes."""
+"""What the page of a run shows: sections, each drawn if the run has what it needs.
+
+That is the kind of data, classes, and the verbs of the served system.
+"""
 
 import inspect
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,7 +24,7 @@ from etude.report.figures import embed, sheet
 from etude.report.files import image_shape
 from etude.report.sheet import deviations
 from etude.signature import arguments
-from etude.systems.system import Classifier, System
+from etude.systems.system import Classifier
 
 SHOWN = 10  # examples in a row
 PLOTTED = 3000  # points in a plot
@@ -90,8 +94,10 @@ class View:
     def range(self) -> tuple[float, float]:
         """The numbers to draw as black and as white."""
         train = self.splits.train.tensors()["x"] if self.splits else torch.zeros(1)
+        if not train.is_floating_point():
+            return 0, 1
         low, high = (float(end) for end in torch.aminmax(train))
-        return (0, 1) if not train.is_floating_point() or (low >= 0 and high <= 1) else (low, high)
+        return (0, 1) if low >= 0 and high <= 1 else (low, high)
 
     def pictured(self, x: Any) -> bool:
         """Are these examples (n, ...) of data that are pictures?"""
@@ -118,17 +124,19 @@ Drawing = Callable[[View], Iterator[Section]]
 
 
 def idea(view: View) -> Iterator[Section]:
+    """What the paper proposes: the first paragraph and the equations of the system's file, and where to read more."""
     for asked in view.chain:
         system = find(asked["system"])
         paper = system.paper
         blocks = inspect.cleandoc(inspect.getmodule(system).__doc__ or "").split("\n\n")
-        equations = "\n\n".join(block for block in blocks[1:] if block.startswith(" "))
+        equations = textwrap.dedent("\n\n".join(block for block in blocks[1:] if block.startswith(" ")))
         prose = [" ".join(block.split()) for block in blocks[1:] if not block.startswith(" ")]
         cited = (f"{paper.authors} ({paper.year}). {paper.title}.", paper.link)
         yield Section(blocks[0].partition(":")[0], prose[:1], link=cited, code=equations)
 
 
 def scores(view: View) -> Iterator[Section]:
+    """Each metric on the test split, and what it says."""
     meaning = {metric.__name__: (inspect.getdoc(metric) or "").partition("\n")[0] for metric in view.system.metrics}
     rows = [(name.replace("_", " "), f"{value:.5g}", meaning.get(name, "")) for name, value in view.run.scores.items()]
     if rows:
@@ -136,9 +144,9 @@ def scores(view: View) -> Iterator[Section]:
 
 
 def curves(view: View) -> Iterator[Section]:
-    log = view.run.log
-    if log:
-        panels = history(view.run)
+    """A panel for each loss and each validation score."""
+    panels = history(view.run)
+    if panels:
         drawn = [Figure(figures.curves(name, {"": series}, phases(view.run))) for name, series in panels.items()]
         yield Section("How training went", figures=drawn)
 
@@ -164,6 +172,7 @@ def phases(run: Run) -> list[tuple[float, str]]:
 
 
 def samples(view: View) -> Iterator[Section]:
+    """What `sample` drew before training, in the middle and at the end: pictures, or points in the plane."""
     if not hasattr(view.system, "sample"):
         return
     last = view.run.log[-1]["pass"] if view.run.log else 0
@@ -172,15 +181,19 @@ def samples(view: View) -> Iterator[Section]:
     chosen = {e: drawn[e] for e in (epochs[0], epochs[len(epochs) // 2], epochs[-1])}
     captions = {e: "before training" if e == 0 else f"after epoch {e}" for e in chosen}
     if view.pictured(drawn[last]):
-        made = [Figure(embed(sheet(view.pictures(x[:36]), 6), f"samples {captions[e]}", 320), captions[e]) for e, x in chosen.items()]
+        made = [
+            Figure(embed(sheet(view.pictures(x[:36]), 6), f"samples {captions[e]}", 320), captions[e])
+            for e, x in chosen.items()
+        ]
         yield Section("Samples", ["Drawn by the system, not chosen by anyone."], made)
-    elif view.test is not None and isinstance(drawn[last], Tensor) and drawn[last].shape[1:] == (2,) == view.test.x.shape[1:]:
-        real = view.test.to("cpu").x[:PLOTTED]
+    elif view.test is not None and isinstance(drawn[last], Tensor) and drawn[last].shape[1:] == (2,):
+        real = view.test[:PLOTTED].to("cpu").x
         made = [Figure(figures.scatter(x, real), captions[e]) for e, x in chosen.items()]
         yield Section("Samples", ["Drawn by the system, over the test examples."], made)
 
 
 def nearest(view: View) -> Iterator[Section]:
+    """Samples, and the training pictures closest to them."""
     if view.test is None or view.splits is None or not hasattr(view.system, "sample"):
         return
     drawn = view.system.sample(100)
@@ -191,14 +204,16 @@ def nearest(view: View) -> Iterator[Section]:
         real, _ = nearest_examples(view.test[:100].to("cpu").x, train)
         pair = torch.cat([drawn[:SHOWN].flatten(1), train[place[:SHOWN]].to("cpu").x.flatten(1)])
         text = (
-            "Is it copying? Above: samples; below each: the training example closest to it. The mean distance of a sample from its closest "
-            f"training example is {distance.mean():.3g}, that of a test example {real.mean():.3g}; copies would be far closer than the latter."
+            "Is it copying? Above: samples; below each: the training example closest to it. The mean distance of a "
+            f"sample from its closest training example is {distance.mean():.3g}, that of a test example "
+            f"{real.mean():.3g}; copies would be far closer than the latter."
         )
         picture = embed(sheet(view.pictures(pair), SHOWN), "samples above, closest training examples below")
         yield Section("Closest training examples", [text], [Figure(picture)])
 
 
 def reconstructions(view: View) -> Iterator[Section]:
+    """Test pictures through `encode` and `decode`."""
     if view.test is None or not (hasattr(view.system, "encode") and hasattr(view.system, "decode")):
         return
     x = view.examples()
@@ -206,10 +221,13 @@ def reconstructions(view: View) -> Iterator[Section]:
     if view.pictured(again):
         both = torch.cat([view.pictures(x), view.pictures(again)])
         picture = embed(sheet(both, len(x)), "originals above, reconstructions below")
-        yield Section("Reconstructions", ["Above: test examples; below: each one encoded and decoded again."], [Figure(picture)])
+        yield Section(
+            "Reconstructions", ["Above: test examples; below: each one encoded and decoded again."], [Figure(picture)]
+        )
 
 
 def latent(view: View) -> Iterator[Section]:
+    """Codes of test examples in the plane; beside it the decoder's `grid`, where the code itself is two numbers."""
     if view.test is None or not hasattr(view.system, "encode"):
         return
     codes = torch.cat([view.system.encode(batch.x).flatten(1) for batch in walk(view.test[:PLOTTED])])
@@ -220,20 +238,18 @@ def latent(view: View) -> Iterator[Section]:
     labels = ("z1", "z2") if codes.shape[1] == 2 else ("first component", "second component")
     y = None if view.labels is None else view.labels[:PLOTTED]
     drawn = [Figure(figures.plane(points, y, classes, labels), "test examples" + (" by class" if classes else ""))]
-    text = "Where the encoder puts the test examples."
+    text = "Where the encoder puts the test examples"
     if codes.shape[1] > 2:
-        text = (
-            f"Where the encoder puts the test examples: the two principal components of the {codes.shape[1]} latent dimensions, "
-            f"which hold {share:.0%} of the variance."
-        )
+        text += f": two principal components of {codes.shape[1]} dimensions, with {share:.0%} of the variance"
     elif hasattr(view.system, "grid") and view.pictured(grid := view.system.grid()):
-        picture = sheet(view.pictures(grid), round(len(grid) ** 0.5), round(336 / len(grid) ** 0.5 / view.run.record["shape"][-1]), gap=0)
-        drawn.append(Figure(embed(picture, "decoded codes"), "what the decoder makes of the plane, from the prior's 5 % to its 95 % quantile"))
-    yield Section("Latent space", [text], drawn)
+        picture = sheet(view.pictures(grid), round(len(grid) ** 0.5), gap=0)
+        caption = "what the decoder makes of the plane, from the prior's 5 % to its 95 % quantile"
+        drawn.append(Figure(embed(picture, "decoded codes", 440), caption))
+    yield Section("Latent space", [text + "."], drawn)
 
 
 def principal_plane(codes: Tensor) -> tuple[Tensor, float]:
-    """Codes (n, dimensions) in their own plane, or projected on their two principal components (n, 2); share of the variance kept."""
+    """Codes (n, dimensions) as points (n, 2), by their two principal components, and the share of the variance kept."""
     if codes.shape[1] == 2:
         return codes, 1.0
     centred = codes.double() - codes.double().mean(0)
@@ -242,17 +258,22 @@ def principal_plane(codes: Tensor) -> tuple[Tensor, float]:
 
 
 def interpolation(view: View) -> Iterator[Section]:
+    """Test pictures turning into one another by `interpolate`."""
     if view.test is None or not hasattr(view.system, "interpolate"):
         return
     x = view.examples()
     rows = [view.system.interpolate(a, b) for a, b in zip(x[::2], x[1::2], strict=False)]
     if view.pictured(rows[0]):
-        picture = embed(sheet(view.pictures(torch.cat(rows)), len(rows[0])), "rows of pictures that change from one example into another")
+        picture = embed(
+            sheet(view.pictures(torch.cat(rows)), len(rows[0])),
+            "rows of pictures that change from one example into another",
+        )
         text = "From one test example (left) to another (right), along the straight line between their codes."
         yield Section("Interpolation", [text], [Figure(picture)])
 
 
 def classification(view: View) -> Iterator[Section]:
+    """Which classes are taken for which, how far confidence can be trusted, and where it was most misplaced."""
     if view.test is None or view.labels is None or not isinstance(view.system, Classifier):
         return
     classes = view.run.record["classes"]
@@ -261,11 +282,20 @@ def classification(view: View) -> Iterator[Section]:
     right = said == y
     counts = torch.bincount(y * len(classes) + said, minlength=len(classes) ** 2).view(len(classes), -1)
     matrix = Figure(figures.confusion(counts, classes), "test examples: true class by row, predicted class by column")
-    bars = Figure(figures.reliability(confidence, right), "on the dashed line confidence is honest; the number of examples stands on each bar")
+    bars = Figure(
+        figures.reliability(confidence, right),
+        "on the dashed line confidence is honest; the number of examples stands on each bar",
+    )
     total, hit = counts.sum(1).tolist(), counts.diagonal().tolist()
     rows = [(c, str(n), str(h), f"{h / n:.1%}" if n else "") for c, n, h in zip(classes, total, hit, strict=True)]
     head = ("class", "test examples", "recognised", "share")
-    yield Section("Predictions by class", [f"{int(right.sum())} of {len(y)} test examples are recognised."], [matrix, bars], head, rows)
+    yield Section(
+        "Predictions by class",
+        [f"{int(right.sum())} of {len(y)} test examples are recognised."],
+        [matrix, bars],
+        head,
+        rows,
+    )
     wrong = torch.where(right, -1.0, confidence).argsort(descending=True, stable=True)[: int((~right).sum())][:SHOWN]
     if len(wrong):
         yield mistakes(view, wrong, [(classes[y[i]], classes[said[i]], f"{confidence[i]:.1%}") for i in wrong])
@@ -279,41 +309,58 @@ def mistakes(view: View, wrong: Tensor, told: list[tuple[str, str, str]]) -> Sec
         tiles = [sheet(picture[None], 1) for picture in view.pictures(x)]
         lines = [f"{true}, taken for {said} ({sure})" for true, said, sure in told]
         return Section(title, figures=[Figure(embed(t, line), line) for t, line in zip(tiles, lines, strict=True)])
-    values = [", ".join(f"{v:.3g}" for v in row[:8].tolist()) + (", ..." if row.numel() > 8 else "") for row in x.flatten(1)]
+    values = [
+        ", ".join(f"{v:.3g}" for v in row[:8].tolist()) + (", ..." if row.numel() > 8 else "") for row in x.flatten(1)
+    ]
     rows = [(*line, value) for line, value in zip(told, values, strict=True)]
     return Section(title, head=("true class", "taken for", "confidence", "example"), rows=rows)
 
 
 def hyperparameters(view: View) -> Iterator[Section]:
+    """Every argument of the system, and of those it acts on."""
     for asked in view.chain:
         known = arguments(find(asked["system"]))
         rows = [
-            (name, shown(asked["arguments"][name]), shown(argument.default), argument.meaning, argument.source)
+            (
+                name,
+                shown(asked["arguments"][name]),
+                shown(argument.default),
+                argument.meaning.replace("`", ""),
+                argument.source,
+            )
             for name, argument in known.items()
         ]
         if rows:
-            yield Section(f"Hyperparameters of {asked['system']}", head=("name", "value", "default", "what it is", "source of the default"), rows=rows)
+            yield Section(
+                f"Hyperparameters of {asked['system']}",
+                head=("name", "value", "default", "what it is", "source of the default"),
+                rows=rows,
+            )
 
 
 def shown(value: Any) -> str:
+    """A value as it is typed on the command line."""
     return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
 def departures(view: View) -> Iterator[Section]:
+    """The lines in which the code says that it differs from the paper."""
     lines = [(asked["system"], line) for asked in view.chain for line in deviations(asked["system"])]
     if lines:
         yield Section("Where it departs from the paper", head=("system", "departure"), rows=lines)
 
 
 def origin(view: View) -> Iterator[Section]:
+    """The command that asks the same again, and what the answer depends on."""
     record, question = view.run.record, view.run.question
     counts = ", ".join(f"{count} {part}" for part, count in record["counts"].items())
     rows = [
         ("data", f"{question['data']}: {counts}"),
-        ("SHA-256 of the data", question["digest"]),
+        ("SHA-256 of the data", f"{question['digest'][:16]}..."),
         ("seed", str(question["seed"])),
         ("precision", question["precision"]),
-        ("device", f"{record['device']}, {record['threads']} threads, {record['processes']} process(es)"),
+        ("device", f"{record['device']}, processes: {record['processes']}, threads: {record['threads']}"),
+        ("matrix products", record["products"]),
         ("versions", ", ".join(f"{name} {version}" for name, version in record["versions"].items())),
         ("commit", record["commit"] or "not a checkout"),
         ("training time", str(timedelta(seconds=round(record["seconds"])))),
@@ -322,5 +369,16 @@ def origin(view: View) -> Iterator[Section]:
 
 
 SECTIONS: tuple[Drawing, ...] = (
-    idea, scores, samples, classification, curves, reconstructions, latent, interpolation, nearest, hyperparameters, departures, origin,
-)  # fmt: skip
+    idea,
+    scores,
+    samples,
+    classification,
+    curves,
+    reconstructions,
+    latent,
+    interpolation,
+    nearest,
+    hyperparameters,
+    departures,
+    origin,
+)

@@ -30,12 +30,24 @@ def fidelity_sheet(name: str) -> Iterator[Any]:
     yield Text(f"{entry.summary}\n", style="bold")
     yield Text(f"paper   {paper.authors} ({paper.year}). {paper.title}. {paper.link}")
     yield Text(f"file    {entry.file}")
-    yield Text(f"learns  from {system.kind.__name__}; takes {', '.join(dimensions(system)) or 'no sizes'} from the data")
-    table = Table("argument", "default", "expects", "what it is", "source of the default", title="hyperparameters", title_justify="left")
+    yield Text(
+        f"learns  from {system.kind.__name__}; takes {', '.join(dimensions(system)) or 'no sizes'} from the data"
+    )
+    table = Table(
+        "argument",
+        "default",
+        "expects",
+        "what it is",
+        "source of the default",
+        title="hyperparameters",
+        title_justify="left",
+    )
     for argument in arguments(system).values():
         table.add_row(argument.name, str(argument.default), argument.expects, argument.meaning, argument.source)
     yield table
-    yield Text("deviations from the paper" if deviations(name) else "no deviations from the paper are marked", style="bold")
+    yield Text(
+        "deviations from the paper" if deviations(name) else "no deviations from the paper are marked", style="bold"
+    )
     for line in deviations(name):
         yield Text(f"  {line}")
     found = lab.findings()
@@ -43,7 +55,11 @@ def fidelity_sheet(name: str) -> Iterator[Any]:
     yield Text("claims" if every else "no claims", style="bold")
     for claim in every:
         finding = found.get((name, claim.name))
-        verdict = "not run here" if finding is None else finding["verdict"] + (" (stale: the code has changed since)" if finding["stale"] else "")
+        verdict = (
+            "not run here"
+            if finding is None
+            else finding["verdict"] + (" (stale: the code has changed since)" if finding["stale"] else "")
+        )
         yield Text(f"  {claim.statement} ({claim.source}): {verdict}")
     on = " --on vae" if "on" in find(name).__init__.__annotations__ else ""
     yield Text(f"quick   etude train {name}{on} --quick")
@@ -61,7 +77,9 @@ def comparison_table(runs: list[Run]) -> Table:
     """Runs as columns, scores as rows."""
     table = Table("score on the test split", *(run.folder.name for run in runs))
     for name in dict.fromkeys(name for run in runs for name in run.scores):
-        table.add_row(name.replace("_", " "), *(f"{run.scores[name]:.5g}" if name in run.scores else "" for run in runs))
+        table.add_row(
+            name.replace("_", " "), *(f"{run.scores[name]:.5g}" if name in run.scores else "" for run in runs)
+        )
     table.add_row("seconds", *(f"{run.record.get('seconds', 0):.1f}" for run in runs))
     return table
 
@@ -75,7 +93,9 @@ def number(value: Any) -> str:
 
 def finding_lines(entry: dict[str, Any]) -> Iterator[Any]:
     """A finding as it is filed."""
-    yield Text(f"{entry['verdict'].upper()}: {entry['statement']} ({entry['source']}), {entry['minutes']} min", style="bold")
+    yield Text(
+        f"{entry['verdict'].upper()}: {entry['statement']} ({entry['source']}), {entry['minutes']} min", style="bold"
+    )
     for name, value in entry["numbers"].items():
         yield Text(f"  {name}: {number(value)}")
     if entry["note"]:

@@ -1,4 +1,4 @@
-"""The one abstraction: a system is what a paper proposes, networks and the rule that trains them (DESIGN, section 2)."""
+"""The one abstraction: a system is what a paper proposes, networks and the rule that trains them."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
@@ -71,9 +71,9 @@ class Phase:
 class System(nn.Module):
     """What a paper proposes. A subclass is final: nobody subclasses it.
 
-    An `__init__` argument without a default is a dimension of the data (or `on`, the system that this one acts on); a keyword
-    argument with one is a hyperparameter, and the default is the paper's. Each has a line under `Args:` that gives its
-    meaning, its range (`in [0, 1)`) and, in brackets at the end, the source of the default.
+    An `__init__` argument without a default is a dimension of the data (or `on`, the system that this one acts on); a
+    keyword argument with one is a hyperparameter, and the default is the paper's. Each has a line under `Args:` that
+    gives its meaning, its range (`in [0, 1)`) and, in brackets at the end, the source of the default.
     """
 
     paper: ClassVar[Paper]
@@ -111,7 +111,8 @@ class NonFiniteError(ArithmeticError):
 def descend(optimizer: Optimizer, loss: Tensor, *, rate: float | None = None, clip: float | None = None) -> Tensor:
     """One gradient step: the one door that every update passes.
 
-    Gradients reach the optimizer's own parameters and nothing else, are averaged over processes, checked, clipped, applied.
+    Gradients reach the optimizer's own parameters and nothing else, are averaged over processes, checked, clipped,
+    applied.
 
     Args:
         optimizer: holds the parameters to change.
@@ -153,7 +154,7 @@ def _average(gradients: Sequence[Tensor]) -> None:
 
 
 def optimizers(system: nn.Module) -> dict[str, Optimizer]:
-    """Every optimizer held by the system or a module in it, as an attribute or in a list, tuple or dictionary, by its path."""
+    """Every optimizer held by the system or a module in it, as an attribute or in a list, tuple or dictionary."""
     found: dict[str, Optimizer] = {}
     for path, module in system.named_modules():
         for name, value in vars(module).items():

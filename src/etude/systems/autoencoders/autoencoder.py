@@ -2,9 +2,10 @@
 
     z = f(x),  x' = g(z),  E = sum_i (x_i - x'_i)^2
 
-An encoder turns an example into a short code and a decoder turns the code back. Trained together to lower the error, they
-put into the code what tells examples apart. Without non-linear functions between the layers the best code is that of a principal
-component analysis, up to a change of its basis (Bourlard and Kamp 1988); with them it can follow curved surfaces.
+An encoder turns an example into a short code and a decoder turns the code back. Trained together to lower the error,
+they put into the code what tells examples apart. Without non-linear functions between the layers the best code is that
+of a principal component analysis, up to a change of its basis (Bourlard and Kamp 1988); with them it can follow curved
+surfaces.
 
 Letters: N examples, C channels, H height, W width, L latent dimensions.
 """
@@ -27,7 +28,7 @@ KERNEL, STRIDE, PADDING = 3, 2, 1  # a convolution that halves height and width
 
 
 def convolutions(sizes: list[tuple[int, int, int]], activation: str) -> nn.Sequential:
-    """Convolutions between images of these (channels, height, width), the activation after each, then all numbers in a row."""
+    """Convolutions between images of these (channels, height, width), the activation after each, then a row."""
     layers: list[nn.Module] = []
     for (inputs, _, _), (outputs, _, _) in pairwise(sizes):
         layers += [nn.Conv2d(inputs, outputs, KERNEL, STRIDE, PADDING), activation_named(activation)]
@@ -38,7 +39,9 @@ def transposed(sizes: list[tuple[int, int, int]], activation: str) -> nn.Sequent
     """The way back: from a row of numbers through these (channels, height, width), the activation before each layer."""
     layers: list[nn.Module] = [nn.Unflatten(1, sizes[0])]
     for (inputs, height, width), (outputs, taller, wider) in pairwise(sizes):
-        missing = [size - ((before - 1) * STRIDE - 2 * PADDING + KERNEL) for size, before in ((taller, height), (wider, width))]
+        missing = [
+            size - ((before - 1) * STRIDE - 2 * PADDING + KERNEL) for size, before in ((taller, height), (wider, width))
+        ]
         layers += [
             activation_named(activation),
             nn.ConvTranspose2d(inputs, outputs, KERNEL, STRIDE, PADDING, output_padding=(missing[0], missing[1])),
@@ -53,11 +56,13 @@ class Autoencoder(System):
         channels: C.
         height: H.
         width: W.
-        layout: `dense` layers, or `convolutional` ones that each halve height and width (section 1 of the course's module 3).
-        hidden: units of the encoder's hidden layers, or channels of its convolutions, in [1, inf); the decoder has them in
-            reverse (page 506).
+        layout: `dense` layers, or `convolutional` ones that each halve height and width (section 1 of the course's
+            module 3).
+        hidden: units of the encoder's hidden layers, or channels of its convolutions, in [1, inf); the decoder has them
+            in reverse (page 506).
         latent: L, numbers in a code, in [1, inf) (page 506).
-        activation: between the layers, by name; `identity` makes the whole linear (no pretraining needs the paper's sigmoid).
+        activation: between the layers, by name; `identity` makes the whole linear (no pretraining needs the paper's
+            sigmoid).
         output: `sigmoid` for data in [0, 1], `linear` for any numbers (page 506).
         rate: Adam's learning rate, in (0, inf) (Kingma and Ba 2015).
         epochs: passes over the training data, in [0, inf) (no paper fixes it).
@@ -92,7 +97,8 @@ class Autoencoder(System):
     ) -> None:
         super().__init__()
         self.output, self.epochs, self.batch = output, epochs, batch
-        # deviates: all layers learn at once from random weights; the paper pretrains them one by one as Boltzmann machines
+        # deviates: all layers learn at once from random weights; the paper pretrains them one by one as Boltzmann
+        # machines
         if layout == "dense":
             features = channels * height * width
             self.encoder = nn.Sequential(nn.Flatten(), *dense([features, *hidden, latent], activation))
@@ -102,7 +108,8 @@ class Autoencoder(System):
         else:
             sizes = [(channels, height, width)]
             for maps in hidden:
-                sizes.append((maps, *(output_size(size, KERNEL, STRIDE, PADDING) for size in sizes[-1][1:])))
+                height, width = (output_size(size, KERNEL, STRIDE, PADDING) for size in (height, width))
+                sizes.append((maps, height, width))
             features = torch.Size(sizes[-1]).numel()
             self.encoder = nn.Sequential(*convolutions(sizes, activation), nn.Linear(features, latent))
             self.decoder = nn.Sequential(nn.Linear(latent, features), *transposed(sizes[::-1], activation))

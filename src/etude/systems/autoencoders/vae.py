@@ -1,12 +1,13 @@
 """Variational autoencoder: Kingma and Welling, "Auto-Encoding Variational Bayes", 2014.
 
-    z = mu + sigma * eps,  eps ~ N(0, I)                                                    (9)
+    log q(z|x) = log N(z; mu, sigma^2 I)                                                    (9)
     L(x) = 1/2 sum_j (1 + log sigma_j^2 - mu_j^2 - sigma_j^2) + log p(x|z)                 (10)
+    where z = mu + sigma * eps,  eps ~ N(0, I)
 
-An encoder turns x into a normal distribution q(z|x) = N(mu, diag sigma^2) and a decoder turns a code drawn from it into a
-distribution p(x|z). Both are trained to raise the lower bound L on log p(x): the second term of (10) asks that x be likely
-given its code, the first, minus the divergence of q(z|x) from the prior N(0, I), keeps the codes where the prior puts them,
-so that the decoder turns fresh draws from the prior into new examples.
+An encoder turns x into a normal distribution q(z|x) = N(mu, diag sigma^2) and a decoder turns a code drawn from it into
+a distribution p(x|z). Both are trained to raise the lower bound L on log p(x): the second term of (10) asks that x be
+likely given its code, the first, minus the divergence of q(z|x) from the prior N(0, I), keeps the codes where the prior
+puts them, so that the decoder turns fresh draws from the prior into new examples.
 
 Letters: N examples, D features, L latent dimensions, S samples of z for each x.
 """
@@ -33,16 +34,19 @@ class VAE(System):
     Args:
         features: D, numbers in an example.
         latent: L, numbers in a code, in [1, inf) (course 001, question 9).
-        hidden: sizes of the encoder's hidden layers; the decoder has them in reverse (course 001, question 9; the paper has
-            one of 500).
+        hidden: sizes of the encoder's hidden layers; the decoder has them in reverse (course 001, question 9; the paper
+            has one of 500).
         decoder: what p(x|z) is: `bernoulli` for data in [0, 1], `gaussian` for any numbers (appendix C).
-        kl: the divergence in closed form, or estimated from the same z as the reconstruction (section 2.3, estimators A and B).
+        kl: the divergence in closed form, or estimated from the same z as the reconstruction (section 2.3, estimators A
+            and B).
         rate: Adam's learning rate, in (0, inf) (course 001, question 9).
         epochs: passes over the training data, in [0, inf) (course 001, question 10).
         batch: examples a step, in [1, inf) (section 5).
     """
 
-    paper = Paper("D. P. Kingma and M. Welling", 2014, "Auto-Encoding Variational Bayes", "https://arxiv.org/abs/1312.6114")
+    paper = Paper(
+        "D. P. Kingma and M. Welling", 2014, "Auto-Encoding Variational Bayes", "https://arxiv.org/abs/1312.6114"
+    )
     kind = Vectors
     metrics = (elbo, reconstruction_error)
     tiny = {"latent": 2, "hidden": (16,), "epochs": 40, "batch": 10, "rate": 5e-3}
@@ -80,7 +84,9 @@ class VAE(System):
             return
         low, high = (float(v) for v in torch.aminmax(train.x))
         if low < 0 or high > 1:
-            raise InputError(f"a Bernoulli decoder needs data in [0, 1] and these reach from {low:.3g} to {high:.3g}: use --decoder gaussian")
+            raise InputError(
+                f"a Bernoulli decoder needs data in [0, 1], these span {low:.3g} to {high:.3g}: use --decoder gaussian"
+            )
 
     def step(self, batch: Vectors, clock: Clock) -> Losses:
         likelihood, divergence = self.terms(batch.x)
@@ -90,7 +96,7 @@ class VAE(System):
     def terms(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The two terms of (10) for one draw of z: log p(x|z) (N,) and the divergence of q(z|x) from the prior (N,)."""
         mean, logvar = self.posterior(x)
-        z = mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)  # (9)
+        z = mean + torch.exp(0.5 * logvar) * torch.randn_like(mean)
         if self.kl == "sampled":
             divergence = gaussian_log_likelihood(mean, logvar, z) - standard_normal_log_likelihood(z)
         else:
@@ -123,7 +129,7 @@ class VAE(System):
 
     @torch.no_grad()
     def sample(self, count: int) -> Tensor:
-        """New examples (count, D): decoded draws from the prior, shown as the mean of p(x|z), as in the paper's figures."""
+        """New examples (count, D): decoded draws from the prior, the mean of p(x|z) as in the paper's figures."""
         return self.decode(torch.randn(count, self.latent, device=self.device))
 
     @torch.no_grad()
@@ -136,7 +142,8 @@ class VAE(System):
     def score(self, x: Tensor, samples: int = 100) -> Tensor:
         """log p(x) in nats, from below, by importance sampling: x (N, D) to (N,).
 
-        log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x),  z_s ~ q(z|x): Burda et al. 2016, equation 8; the gap closes as S grows.
+        log 1/S sum_s p(x|z_s) p(z_s) / q(z_s|x),  z_s ~ q(z|x): Burda et al. 2016, equation 8; the gap closes as S
+        grows.
         """
         mean, logvar = self.posterior(x)
         total = torch.full((len(x),), -math.inf, dtype=x.dtype, device=x.device)
@@ -148,9 +155,11 @@ class VAE(System):
 
     @torch.no_grad()
     def grid(self, steps: int = 15) -> Tensor:
-        """The plane of a two-dimensional code, decoded at the prior's quantiles .05 to .95: (steps * steps, D) row by row."""
+        """The plane of a two-dimensional code, decoded at the prior's quantiles .05 to .95: (steps^2, D) by rows."""
         if self.latent != 2:
-            raise InputError(f"a grid of codes needs two latent dimensions, this system has {self.latent}: train with --latent 2")
+            raise InputError(
+                f"a grid of codes needs two latent dimensions, here are {self.latent}: train with --latent 2"
+            )
         at = torch.distributions.Normal(0, 1).icdf(torch.linspace(0.05, 0.95, steps)).to(self.device)
         return self.decode(torch.cartesian_prod(at.flip(0), at).flip(1))
 
@@ -170,7 +179,5 @@ def standard_normal_log_likelihood(z: Tensor) -> Tensor:
 def bounded(out: Tensor) -> tuple[Tensor, Tensor]:
     """The Gaussian decoder's output (N, 2D) as mean (N, D) and log sigma^2 (N, D)."""
     mean, logvar = out.chunk(2, dim=-1)
-    # deviates: sigma is at least 0.05; the paper's likelihood has no upper bound on features that never vary (appendix C.2)
+    # deviates: sigma is at least 0.05; the paper's likelihood is unbounded on features that never vary (appendix C.2)
     return mean, logvar.clamp(min=2 * math.log(0.05))
-
-

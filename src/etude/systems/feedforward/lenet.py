@@ -5,11 +5,13 @@
     y_i = sum_j (x_j - w_ij)^2                                                              (7)
     E = y_D + log(e^-j + sum_i e^-y_i)                                                      (9)
 
-A feature worth finding in one place of an image is worth finding in all: the units of a convolutional map share their weights.
-Subsampling then lowers the resolution, so that a feature's place matters less and less. Each class has a fixed code of 84 numbers;
-the output is the squared distance (7) of the last layer from it, and (9) lowers that of the true class D while it raises others.
+A feature worth finding in one place of an image is worth finding in all: the units of a convolutional map share their
+weights. Subsampling then lowers the resolution, so that a feature's place matters less and less. Each class has a fixed
+code of 84 numbers; the output is the squared distance (7) of the last layer from it, and (9) lowers that of the true
+class D while it raises others.
 
-    C1 6 maps, S2 subsampling, C3 16 maps of some of S2's each, S4 subsampling, C5 120 units, F6 84 units, one distance a class
+    C1 6 maps, S2 subsampling, C3 16 maps of some of S2's each, S4 subsampling, C5 120 units, F6 84 units, one distance
+    a class
 
 Letters: N examples, C channels, H height, W width, K classes.
 """
@@ -48,20 +50,15 @@ def left_over(size: int, kernel: int, stride: int, padding: int) -> int:
     return output_size(output_size(s2, kernel, stride), 2, 2)
 
 
-def drawn(shape: tuple[int, ...], inputs: float | Tensor) -> nn.Parameter:
-    """Weights between -2.4 and 2.4 over the number of inputs of a unit (appendix A)."""
-    return nn.Parameter((2 * torch.rand(shape) - 1) * (3 / torch.as_tensor(inputs)).sqrt())
-
-
 class PartialConvolution(nn.Module):
-    """A convolution whose output maps each see the input maps that a table (out, in) gives them; there are no other weights."""
+    """A convolution whose output maps each see the input maps that a table (out, in) gives them, and no others."""
 
     def __init__(self, table: Tensor, kernel: int, stride: int) -> None:
         super().__init__()
         self.shape, self.stride = (*table.shape, kernel, kernel), stride
         self.places = nn.Buffer(table.flatten().nonzero().flatten(), persistent=False)
-        inputs = (table * table.sum(1, keepdim=True))[table] * kernel**2
-        self.weight = drawn((len(inputs), kernel, kernel), inputs[:, None, None])
+        inputs = table.sum(1, keepdim=True).expand_as(table)[table] * kernel**2
+        self.weight = nn.Parameter((2 * torch.rand(len(inputs), kernel, kernel) - 1) / inputs[:, None, None].sqrt())
         self.bias = nn.Parameter(torch.zeros(len(table)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -74,7 +71,7 @@ class Subsampling(nn.Module):
 
     def __init__(self, maps: int) -> None:
         super().__init__()
-        self.weight = drawn((maps, 1, 1), 4)
+        self.weight = nn.Parameter(torch.full((maps, 1, 1), 0.25))
         self.bias = nn.Parameter(torch.zeros(maps, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -134,21 +131,19 @@ class LeNet(Classifier):
         try:
             places = [left_over(size, kernel, stride, padding) for size in (height, width)]
         except InputError:
-            image = f"{height}x{width} images are too small for kernels of {kernel} at stride {stride} and padding {padding}"
-            raise InputError(f"{image}: take a smaller --kernel or a larger --padding") from None
+            image = f"{height}x{width} images are too small for --kernel {kernel} --stride {stride} --padding {padding}"
+            raise InputError(f"{image}: take a smaller kernel or a larger padding") from None
+        # deviates: torch's first weights, and 1/4 to subsample; the paper draws all from +-2.4 / inputs (appendix A)
         c1 = nn.Conv2d(channels, 6, kernel, stride)
+        c3 = PartialConvolution(connections(), kernel, stride)
         c5 = nn.Conv2d(16, 120, (places[0], places[1]))
         f6 = nn.Linear(120, UNITS)
-        for layer in (c1, c5, f6):
-            layer.weight = drawn(tuple(layer.weight.shape), layer.weight[0].numel())
-            nn.init.zeros_(layer.bias)
-        c3 = PartialConvolution(connections(), kernel, stride)
         self.network = nn.Sequential(
             *(c1, Squash(), Subsampling(6), Squash()),
             *(c3, Squash(), Subsampling(16), Squash()),
             *(c5, Squash(), nn.Flatten(), f6, Squash()),
         )
-        # deviates: random codes of -1 and 1, the paper's alternative where classes are not characters with a drawn picture (section II.B)
+        # deviates: random codes; the paper draws a picture of each character, and names these for other classes (II.B)
         self.codes = nn.Buffer(torch.randint(2, (classes, UNITS)) * 2.0 - 1)
         # deviates: Adam; the paper uses a stochastic diagonal Levenberg-Marquardt method
         self.optimizer = torch.optim.Adam(self.parameters(), lr=rate, fused=True)
@@ -168,7 +163,7 @@ class LeNet(Classifier):
         """y of (7), how far an image is from each class: x (N, C, H, W) in [0, 1] to (N, K)."""
         padded = F.pad(x, [self.padding] * 4)
         scaled = 1.275 * padded - 0.1  # background -0.1, ink 1.175 (section II.B)
-        f6 = self.network(scaled)
+        f6: Tensor = self.network(scaled)
         return f6.square().sum(1, keepdim=True) - 2 * f6 @ self.codes.T + UNITS
 
     @torch.no_grad()

@@ -5,9 +5,9 @@
     E = 1/2 sum_c sum_j (y_jc - d_jc)^2                                                     (3)
     Delta w(t) = -epsilon dE/dw(t) + alpha Delta w(t-1)                                     (9)
 
-Units between input and output learn to stand for whatever helps the output: the error's gradient, sent backwards layer by
-layer, says how each weight has to change. Without such hidden units the network draws one straight boundary and cannot tell
-apart the two classes of XOR.
+Units between input and output learn to stand for whatever helps the output: the error's gradient, sent backwards layer
+by layer, says how each weight has to change. Without such hidden units the network draws one straight boundary and
+cannot tell apart the two classes of XOR.
 
 Letters: N examples, D features, C outputs.
 """
@@ -42,14 +42,17 @@ class MLP(Classifier):
         outputs: C, classes to tell apart or numbers to predict.
         hidden: units of each hidden layer, in [1, inf); none leaves a single layer (no paper fixes it).
         activation: what a hidden unit does to its excitation x_j (equation 2).
-        units: excitation of the first hidden layer: a weighted sum, or the distance from a centre (course 004, module 0.1).
-        loss: `cross_entropy` and `hinge` need classes; the others compare numbers, and see classes in one-hot encoding (course
-            004, module 0.1).
+        units: excitation of the first hidden layer: a weighted sum, or the distance from a centre (course 004, module
+            0.1).
+        loss: `cross_entropy` and `hinge` need classes; the others compare numbers, and see classes in one-hot encoding
+            (course 004, module 0.1).
         label_smoothing: weight that the cross-entropies move away from the true label, in [0, 1) (off in the paper).
-        smoothing: where that weight goes: to all classes alike, or to the others only (course 000, equations 16 and 17).
+        smoothing: where that weight goes: to all classes alike, or to the others only (course 000, equations 16 and
+            17).
         rate: epsilon, in (0, inf) (figure 1).
         momentum: alpha, in [0, 1) (figure 1).
-        weight_decay: lambda: weights also shrink by epsilon lambda w, in [0, inf) (course 000, equation 15, its sign corrected).
+        weight_decay: lambda: weights also shrink by epsilon lambda w, in [0, inf) (course 000, equation 15, its sign
+            corrected).
         epochs: passes over the training data, in [0, inf) (no paper fixes it).
         batch: examples a step, in [1, inf) (no paper fixes it).
     """
@@ -61,7 +64,11 @@ class MLP(Classifier):
         "https://doi.org/10.1038/323533a0",
     )
     kind = Vectors
-    metrics: tuple[Metric, ...] = (classification.accuracy, classification.cross_entropy, classification.calibration_error)
+    metrics: tuple[Metric, ...] = (
+        classification.accuracy,
+        classification.cross_entropy,
+        classification.calibration_error,
+    )
     tiny = {"hidden": (16,), "epochs": 20, "batch": 20}
     quick = {"hidden": (128,), "activation": "relu", "epochs": 60}
 
@@ -73,7 +80,7 @@ class MLP(Classifier):
         hidden: tuple[int, ...] = (100,),
         activation: Activation = "sigmoid",
         units: Literal["linear", "radial"] = "linear",
-        loss: Loss = "cross_entropy",  # deviates: cross-entropy of a softmax; the paper squares errors of sigmoids (equation 3)
+        loss: Loss = "cross_entropy",  # deviates: cross-entropy of a softmax; the paper squares errors of sigmoids (3)
         label_smoothing: float = 0.0,
         smoothing: Literal["uniform", "off-target"] = "uniform",
         rate: float = 0.1,
@@ -125,6 +132,7 @@ class MLP(Classifier):
 
     @torch.no_grad()
     def predict(self, x: Tensor) -> Tensor:
-        """The outputs as numbers: x (N, D) to (N, C); probabilities of labels where the loss is `binary_cross_entropy`."""
+        """The outputs as numbers: x (N, D) to (N, C); probabilities of labels where the loss is
+        `binary_cross_entropy`."""
         output: Tensor = self.network(x)
         return torch.sigmoid(output) if self.loss == "binary_cross_entropy" else output

@@ -3,10 +3,11 @@
     min_G max_D V(D, G) = E_x [log D(x)] + E_z [log(1 - D(G(z)))]                           (1)
     D*(x) = p_data(x) / (p_data(x) + p_g(x))                                                (2)
 
-A generator turns noise into examples and a discriminator says how probable it is that an example is real. The discriminator
-raises V and the generator lowers it (algorithm 1). Where each does its best, the generated examples follow the data, the
-discriminator can only answer 1/2, and V = -log 4. Early on D is sure that samples are false and log(1 - D(G(z))) is flat; there
-the generator does better to raise log D(G(z)) instead (section 3), which is another loss with the same fixed point.
+A generator turns noise into examples and a discriminator says how probable it is that an example is real. The
+discriminator raises V and the generator lowers it (algorithm 1). Where each does its best, the generated examples
+follow the data, the discriminator can only answer 1/2, and V = -log 4. Early on D is sure that samples are false and
+log(1 - D(G(z))) is flat; there the generator does better to raise log D(G(z)) instead (section 3), which is another
+loss with the same fixed point.
 
 Letters: N examples, D features, L numbers of noise.
 """
@@ -26,7 +27,7 @@ from etude.systems.system import Clock, Losses, Paper, Phase, System, descend
 
 
 def discriminator(features: int, units: int, pieces: int, input_dropout: float, dropout: float) -> nn.Sequential:
-    """Logits of D(x): two hidden layers of maxout units, numbers left out at random before each layer: (N, D) to (N, 1)."""
+    """Logits of D(x): two hidden layers of maxout units, numbers left out before each layer: (N, D) to (N, 1)."""
     return nn.Sequential(
         *(nn.Dropout(input_dropout), Maxout(features, units, pieces)),
         *(nn.Dropout(dropout), Maxout(units, units, pieces)),
@@ -57,7 +58,15 @@ class GAN(System):
     paper = Paper("I. J. Goodfellow et al.", 2014, "Generative adversarial nets", "https://arxiv.org/abs/1406.2661")
     kind = Vectors
     metrics = (parzen_log_likelihood,)
-    tiny = {"latent": 4, "hidden": (32, 32), "discriminator_units": 16, "pieces": 2, "output": "linear", "epochs": 20, "batch": 20}
+    tiny = {
+        "latent": 4,
+        "hidden": (32, 32),
+        "discriminator_units": 16,
+        "pieces": 2,
+        "output": "linear",
+        "epochs": 20,
+        "batch": 20,
+    }
     quick = {"latent": 32, "hidden": (256, 256), "discriminator_units": 64, "epochs": 1000, "batch": 50}
 
     def __init__(
@@ -84,9 +93,12 @@ class GAN(System):
         self.generator_loss = minimax_generator_loss if loss == "minimax" else nonsaturating_generator_loss
         self.generator = dense([latent, *hidden, features], "relu")
         self.discriminator = discriminator(features, discriminator_units, pieces, input_dropout, dropout)
-        # deviates: rate and momentum stay; the authors' code lowers the one and raises the other, and bounds the norms of weights
+        # deviates: rate and momentum stay; the authors' code lowers the one and raises the other, and bounds the norms
+        # of weights
         self.generator_optimizer = torch.optim.SGD(self.generator.parameters(), lr=rate, momentum=momentum, fused=True)
-        self.discriminator_optimizer = torch.optim.SGD(self.discriminator.parameters(), lr=rate, momentum=momentum, fused=True)
+        self.discriminator_optimizer = torch.optim.SGD(
+            self.discriminator.parameters(), lr=rate, momentum=momentum, fused=True
+        )
 
     def phases(self) -> list[Phase]:
         return [Phase("train", self.step, self.epochs, self.batch, start=self.check)]
@@ -98,7 +110,9 @@ class GAN(System):
             return
         low, high = (float(v) for v in torch.aminmax(train.x))
         if low < 0 or high > 1:
-            raise InputError(f"a sigmoid generates data in [0, 1] and these reach from {low:.3g} to {high:.3g}: use --output linear")
+            raise InputError(
+                f"a sigmoid generates data in [0, 1] and these reach from {low:.3g} to {high:.3g}: use --output linear"
+            )
 
     def step(self, batch: Vectors, clock: Clock) -> Losses:
         """Algorithm 1: the discriminator learns from every batch, the generator after every k-th."""
@@ -109,14 +123,18 @@ class GAN(System):
 
     def update_discriminator(self, x: Tensor) -> Tensor:
         fake = self.sample(len(x))
-        return descend(self.discriminator_optimizer, discriminator_loss(self.discriminator(x), self.discriminator(fake)))
+        return descend(
+            self.discriminator_optimizer, discriminator_loss(self.discriminator(x), self.discriminator(fake))
+        )
 
     def update_generator(self, count: int) -> Tensor:
-        return descend(self.generator_optimizer, self.generator_loss(self.discriminator(self.generate(self.noise(count)))))
+        return descend(
+            self.generator_optimizer, self.generator_loss(self.discriminator(self.generate(self.noise(count))))
+        )
 
     def noise(self, count: int) -> Tensor:
         """z (count, L), each number uniform in [-1, 1)."""
-        return 2 * torch.rand(count, self.latent, device=self.generator[0].weight.device) - 1
+        return 2 * torch.rand(count, self.latent, device=self.device) - 1
 
     def generate(self, z: Tensor) -> Tensor:
         """G: z (N, L) to (N, D)."""

@@ -3,8 +3,9 @@
     x_t = x_{t-1} - gamma_t g_t           the iterate: whatever step the averaged system takes
     a_t = d_t a_{t-1} + (1 - d_t) x_t     the average
 
-The last iterate of a stochastic rule never settles: it keeps jumping about the optimum by the noise of its latest steps. The
-average of the iterates does settle, so the average is what is served, while training goes on from the iterate itself.
+The last iterate of a stochastic rule never settles: it keeps jumping about the optimum by the noise of its latest
+steps. The average of the iterates does settle, so the average is what is served, while training goes on from the
+iterate itself.
 """
 
 import copy
@@ -44,7 +45,9 @@ class EMA(System):
         self.updates = nn.Buffer(torch.tensor(0))
 
     def phases(self) -> list[Phase]:
-        return [replace(phase, step=self.averaged(phase.step), start=self.restarted(phase)) for phase in self.on.phases()]
+        return [
+            replace(phase, step=self.averaged(phase.step), start=self.restarted(phase)) for phase in self.on.phases()
+        ]
 
     def averaged(self, step: Callable[[Any, Clock], Losses]) -> Callable[[Any, Clock], Losses]:
         """The same step, followed by an update of the average."""
@@ -70,7 +73,8 @@ class EMA(System):
     def update(self) -> None:
         """Move the average towards the weights of this moment, and copy what is counted rather than learned."""
         # deviates: an exponential average, which forgets the early iterates; the paper's is the plain mean
-        # deviates: d_t = min(d, (1 + t) / (10 + t)), as in TensorFlow's ExponentialMovingAverage, to leave the start behind
+        # deviates: d_t = min(d, (1 + t) / (10 + t)), as in TensorFlow's ExponentialMovingAverage, to leave the start
+        # behind
         keep = ((1 + self.updates) / (10 + self.updates)).clamp(max=self.decay)
         for average, iterate in zip(self.average.parameters(), self.on.parameters(), strict=True):
             average.lerp_(iterate, (1 - keep).to(average.dtype))

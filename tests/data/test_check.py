@@ -1,0 +1,53 @@
+"""The report counts what was put in."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from etude.data.check import check
+from etude.errors import InputError
+
+
+def test_images_with_duplicates_and_unreadable_files(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    made = random.integers(1, 200, (30, 4, 4)).astype(np.uint8)
+    made[1] = made[0]
+    for part, start, stop in (("train", 0, 20), ("val", 20, 25), ("test", 25, 30)):
+        for place in range(start, stop):
+            folder = tmp_path / part / ("even", "odd")[place % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(made[0] if place == 29 else made[place]).save(folder / f"{place}.png")
+    (tmp_path / "train" / "odd" / "x.png").write_bytes(b"broken")
+    report = check(tmp_path)
+    assert report.kind == "Images"
+    assert report.counts == {"train": 20, "validation": 5, "test": 5}
+    assert report.dimensions == {"channels": 1, "height": 4, "width": 4, "classes": 2, "outputs": 2}
+    assert report.classes == {
+        "even": {"train": 10, "validation": 3, "test": 2},
+        "odd": {"train": 10, "validation": 2, "test": 3},
+    }
+    assert report.reach == (made.min(), made.max())
+    assert report.unreadable == (str(tmp_path / "train" / "odd" / "x.png"),)
+    assert report.duplicates == {"train": 1, "test in train": 1}
+    text = "\n".join(report.lines())
+    assert "train 20, validation 5, test 5" in text
+    assert "x.png" in text
+    assert "test in train 1" in text
+
+
+def test_missing_values_of_a_table(tmp_path: Path) -> None:
+    rows = "".join(f"{place},{'' if place < 3 else 'red'},{place % 2}\n" for place in range(40))
+    (tmp_path / "t.csv").write_text("a,b,y\n" + rows)
+    report = check(tmp_path / "t.csv")
+    assert report.missing == {"b": 3}
+    assert report.classes["1"] == {"train": 14, "validation": 3, "test": 3}
+    assert check(tmp_path / "t.csv", target="a").classes == {}
+
+
+def test_named_sources_and_arrays() -> None:
+    assert check("xor").duplicates == {"validation in train": 4, "test in train": 4, "test in validation": 4}
+    assert check(np.eye(40)).duplicates == {}
+    with pytest.raises(InputError, match="did you mean digits"):
+        check("digit")

@@ -1,0 +1,138 @@
+"""Mutated, cut and foreign files of every format end in data or in one line that names the file; nothing is unpickled.
+
+`ETUDE_FUZZ=10000` tries that many files of each format.
+"""
+
+import gzip
+import io
+import lzma
+import os
+import pickle
+import random
+import struct
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from etude.data.cifar10 import cifar10
+from etude.data.own import load_path, read_path
+from etude.errors import InputError
+
+N = int(os.environ.get("ETUDE_FUZZ", "200"))
+PIXELS = np.random.default_rng(0).integers(0, 256, (30, 6, 6)).astype(np.uint8)
+SEEN = {"kind": "Images", "dimensions": {"channels": 3, "height": 6, "width": 6}, "classes": []}
+unpickled: list[str] = []
+sys.addaudithook(lambda event, args: unpickled.append(event) if event == "pickle.find_class" else None)
+
+
+def written(write: Callable[[io.BytesIO], object]) -> bytes:
+    file = io.BytesIO()
+    write(file)
+    return file.getvalue()
+
+
+IDX = struct.pack(">IIII", 2051, *PIXELS.shape) + PIXELS.tobytes()
+PICTURE = Image.fromarray(np.stack([PIXELS[0]] * 3, 2))
+GOOD = {
+    "a.csv": ("a,b,y\n" + "".join(f"{n / 7},{'red' if n % 3 else ''},{n % 2}\n" for n in range(30))).encode(),
+    "a.npy": written(lambda file: np.save(file, PIXELS)),
+    "a.npz": written(lambda file: np.savez_compressed(file, x=PIXELS, y=np.arange(30) % 2)),
+    "a.idx": IDX,
+    "a.idx.gz": gzip.compress(IDX),
+    "a.png": written(lambda file: PICTURE.save(file, "png")),
+    "a.jpg": written(lambda file: PICTURE.save(file, "jpeg")),
+    "a.gif": written(lambda file: PICTURE.save(file, "gif")),
+    "a.bmp": written(lambda file: PICTURE.save(file, "bmp")),
+    "a.webp": written(lambda file: PICTURE.save(file, "webp")),
+    "data_batch_1.bin.xz": lzma.compress(b"\1" * 3073 * 20),
+}
+
+
+def mutated(data: bytes, other: bytes, draw: random.Random) -> bytes:
+    """The file cut, with bytes changed, removed, repeated, or followed or replaced by those of another."""
+    a, b = sorted(draw.choices(range(len(data) + 1), k=2))
+    match draw.randrange(6):
+        case 0:
+            return data[:a]
+        case 1:
+            return data[:a] + data[b:]
+        case 2:
+            return data[:b] + data[a:]
+        case 3:
+            return data[:a] + other[: b - a] + data[b:]
+        case 4:
+            return draw.choice([other, data + other, draw.randbytes(b), b""])
+        case _:
+            changed = bytearray(data)
+            for _ in range(draw.choice([1, 1, 3, 20])):
+                # headers lie in front, and that is where a change does most
+                changed[draw.randrange(min(len(data), draw.choice([16, 128, len(data)])))] = draw.choice(
+                    [0, 1, 127, 255, draw.randrange(256)]
+                )
+            return bytes(changed)
+
+
+def read(path: Path) -> None:
+    if path.suffix == ".xz":
+        cifar10(path.parent)
+    elif path.suffix in (".png", ".jpg", ".gif", ".bmp", ".webp"):
+        read_path(path, SEEN)
+    else:
+        load_path(path)
+
+
+def refusal(path: Path) -> str | None:
+    try:
+        read(path)
+    except InputError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", GOOD)
+def test_broken_files_are_one_line(tmp_path: Path, name: str) -> None:
+    path, draw, others = tmp_path / name, random.Random(name), list(GOOD.values())
+    (tmp_path / "test_batch.bin").write_bytes(b"\2" * 3073)
+    path.write_bytes(GOOD[name])
+    read(path)
+    refused = 0
+    for _ in range(N):
+        path.write_bytes(mutated(GOOD[name], draw.choice(others), draw))
+        start = time.perf_counter()
+        line = refusal(path)
+        assert time.perf_counter() - start < 5
+        if line is not None:
+            refused += 1
+            assert str(path) in line
+            assert "\n" not in line
+            assert len(line) < 600
+    assert refused > N / 10
+    assert unpickled == []
+
+
+class Attack:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch /tmp/etude-attacked",)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.idx", "a.csv", "a.png"])
+def test_a_pickle_is_never_run(tmp_path: Path, name: str) -> None:
+    array = np.empty(1, dtype=object)
+    array[0] = Attack()
+    attacks = [
+        pickle.dumps(Attack()),
+        written(lambda file: np.save(file, array)),
+        written(lambda file: np.savez(file, x=array)),
+    ]
+    for attack in attacks:
+        (tmp_path / name).write_bytes(attack)
+        with pytest.raises(InputError, match=name):
+            read(tmp_path / name)
+    assert unpickled == []
+    assert not Path("/tmp/etude-attacked").exists()

@@ -1,0 +1,64 @@
+"""Each form of the user's data goes to its reader."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from etude.data.own import form, load_path, read_path
+from etude.errors import InputError
+
+IMAGES = {"kind": "Images", "dimensions": {"channels": 1, "height": 4, "width": 4}, "classes": []}
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "expected"),
+    [
+        (["t.csv"], "t.csv", "table"),
+        (["t.TSV"], "t.TSV", "table"),
+        (["t.parquet"], "t.parquet", "table"),
+        (["t.npy"], "t.npy", "arrays"),
+        (["t.npz"], "t.npz", "arrays"),
+        (["x.npy", "y.npy"], ".", "arrays"),
+        (["train-images-idx3-ubyte"], "train-images-idx3-ubyte", "idx"),
+        (["train-images.idx3-ubyte"], ".", "idx"),
+        (["a.idx.gz"], "a.idx.gz", "idx"),
+        (["a.JPG"], "a.JPG", "image"),
+        (["a.png"], ".", "folder"),
+    ],
+)
+def test_form_follows_from_the_name(tmp_path: Path, files: list[str], path: str, expected: str) -> None:
+    for file in files:
+        (tmp_path / file).touch()
+    assert form(tmp_path / path) == expected
+
+
+def test_unknown_forms_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mat").touch()
+    with pytest.raises(InputError, match=r"a\.mat: data of an unknown form: give \.csv"):
+        form(tmp_path / "a.mat")
+    Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="one image is no data set"):
+        load_path(tmp_path / "a.png")
+
+
+def test_new_input_of_every_form_is_read_alike(tmp_path: Path) -> None:
+    pixels = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    np.save(tmp_path / "a.npy", pixels[None])
+    np.savez(tmp_path / "a.npz", x=pixels[None], ids=np.zeros(3))
+    (tmp_path / "a.idx").write_bytes(bytes([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 4]) + pixels.tobytes())
+    (tmp_path / "folder").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "folder" / "a.png")
+    for name in ("a.png", "a.npy", "a.npz", "a.idx", "folder"):
+        assert np.array_equal(read_path(tmp_path / name, IMAGES).x.numpy(), pixels[None, None])
+
+
+def test_input_that_cannot_be_told_apart_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", a=np.zeros((1, 2)), b=np.zeros((1, 2)))
+    with pytest.raises(InputError, match="found a, b: call the examples x"):
+        read_path(tmp_path / "a.npz", IMAGES)
+    (tmp_path / "t.csv").write_text("a\n1\n")
+    with pytest.raises(InputError, match="a table, and the system did not learn from one: give Images"):
+        read_path(tmp_path / "t.csv", IMAGES)

@@ -1,0 +1,160 @@
+"""A run's folder: named by the question, read back, held by one writer."""
+
+import json
+import os
+import random
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from etude.cli import main
+from etude.data.kinds import Splits
+from etude.engine import checkpoint
+from etude.engine.files import sha256
+from etude.engine.run import Run, folder_of, load
+from etude.engine.train import train
+from etude.errors import InputError
+
+SOAK = "ETUDE_SOAK" in os.environ
+RACES = 50 if SOAK else 5
+Fork = Callable[[Callable[[], object]], Any]
+QUESTION = {"system": "mlp", "arguments": {"rate": 0.1}, "data": "toy", "digest": "ab", "seed": 0}
+
+
+@pytest.fixture
+def run(toy: Splits, tmp_path: Path) -> Run:
+    return train("mlp", toy, runs=tmp_path, quiet=True, hidden=(8,), epochs=2, batch=6)
+
+
+def test_same_question_names_the_same_folder(tmp_path: Path) -> None:
+    again = json.loads(json.dumps(dict(reversed(QUESTION.items()))))
+    assert folder_of(QUESTION, tmp_path) == folder_of(again, tmp_path)
+    assert folder_of(QUESTION, tmp_path).name.startswith("mlp-toy-")
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"digest": "cd"}, {"arguments": {"rate": 0.2}}, {"precision": "bf16"}])
+def test_other_question_names_another_folder(change: dict[str, Any], tmp_path: Path) -> None:
+    assert folder_of(QUESTION | change, tmp_path) != folder_of(QUESTION, tmp_path)
+
+
+def test_lists_and_tuples_ask_the_same(tmp_path: Path) -> None:
+    """Arguments are tuples before and lists after they have been in a file."""
+    given = [QUESTION | {"arguments": {"hidden": hidden}} for hidden in ((8,), [8])]
+    assert folder_of(given[0], tmp_path) == folder_of(given[1], tmp_path)
+
+
+def test_trained_again_it_is_found_finished(run: Run, toy: Splits, tmp_path: Path) -> None:
+    before = (run.folder / "model.safetensors").stat().st_mtime_ns
+    again = train("mlp", toy, runs=tmp_path, quiet=True, hidden=(8,), epochs=2, batch=6)
+    assert again.folder == run.folder
+    assert (run.folder / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_folder_holds_what_it_should(run: Run) -> None:
+    names = {path.name for path in run.folder.iterdir()}
+    assert {"run.json", "log.jsonl", "events", "checkpoint", "model.safetensors", "scores.json"} <= names
+    assert run.finished
+    assert run.record["weights"] == sha256(run.folder / "model.safetensors")
+    assert run.scores.keys() == run.log[-1]["validation"].keys()
+
+
+def test_read_back_it_serves_the_same(run: Run, toy: Splits) -> None:
+    system = load(run.folder).system
+    assert not system.training
+    ready: Any = toy.test.to("cpu")
+    assert torch.equal(system.classify(ready.x), run.system.classify(ready.x))  # type: ignore[operator]
+
+
+def test_command_asks_the_same_question(tmp_path: Path) -> None:
+    run = train("mlp", "blobs", runs=tmp_path, quiet=True, hidden=(8, 4), epochs=1, rate=0.05, seed=3)
+    words = shlex.split(run.record["command"])
+    assert main([*words[1:], "--runs", str(tmp_path), "--epochs", "1"]) == 0
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_second_writer_is_refused(run: Run, toy: Splits, tmp_path: Path) -> None:
+    """R12: the lock is free again afterwards."""
+    expected = "is being trained by another process: wait for it, or ask with another --seed$"
+    with run.locked(), pytest.raises(InputError, match=expected):
+        train("mlp", toy, runs=tmp_path, quiet=True, hidden=(8,), epochs=2, batch=6)
+    train("mlp", toy, runs=tmp_path, quiet=True, hidden=(8,), epochs=2, batch=6)
+
+
+def test_races_have_one_winner(toy: Splits, fork: Fork, tmp_path: Path) -> None:
+    """R12: of processes started together one trains; the others say that it does, or find it done."""
+
+    def go(runs: str) -> Run:
+        return train("restless", toy, runs=tmp_path / runs, quiet=True, device="cpu")
+
+    assert fork(lambda: go("alone")).wait()[0] == 0
+    expected, refused = next((tmp_path / "alone").iterdir()), 0
+    for race in range(RACES):
+        children = [fork(lambda race=race: go(str(race))) for _ in range(random.Random(race).randint(2, 4))]  # type: ignore[misc]
+        ends = [child.wait() for child in children]
+        assert {code for code, _ in ends} <= {0, 2}
+        assert 0 in {code for code, _ in ends}
+        for code, said in ends:
+            assert code == 0 or (said.count("\n"), "is being trained by another process" in said) == (1, True)
+        refused += sum(code == 2 for code, _ in ends)
+        folder = tmp_path / str(race) / expected.name
+        assert sha256(folder / "model.safetensors") == sha256(expected / "model.safetensors")
+        assert checkpoint.load(folder / "checkpoint")[1] == []
+    assert refused > 0
+
+
+def test_killed_writer_holds_no_lock(run: Run, fork: Fork) -> None:
+    def hold() -> None:
+        with run.locked():
+            os.kill(os.getpid(), 9)
+
+    assert fork(hold).wait()[0] == -9
+    with run.locked():
+        pass
+
+
+def test_damaged_weights_are_refused(run: Run) -> None:
+    path = run.folder / "model.safetensors"
+    whole = path.read_bytes()
+    for damaged in (whole[:-1], whole[:-1] + bytes([whole[-1] ^ 1]), b""):
+        path.write_bytes(damaged)
+        with pytest.raises(InputError, match=r"model.safetensors is damaged or missing: delete .* and train again$"):
+            _ = load(run.folder).system
+
+
+@pytest.mark.parametrize("content", ["", "{", "\x00\x01", '{"question": '])
+def test_damaged_record_is_refused(run: Run, toy: Splits, tmp_path: Path, content: str) -> None:
+    (run.folder / "run.json").write_text(content)
+    for ask in (
+        lambda: load(run.folder),
+        lambda: train("mlp", toy, runs=tmp_path, quiet=True, hidden=(8,), epochs=2, batch=6),
+    ):
+        with pytest.raises(InputError, match=r"run.json cannot be read \(.*\): delete its folder and train again$"):
+            ask()
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", "3"])
+def test_record_of_others_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(InputError, match=r"run.json was not written by etude: give the folder of a run$"):
+        load(tmp_path)
+
+
+def test_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is not the folder of a run \(no run.json\): `etude train` makes one"):
+        load(tmp_path)
+
+
+def test_run_not_finished_serves_nothing(run: Run) -> None:
+    run.update(finished=False)
+    with pytest.raises(InputError, match=r"is not trained to the end: run `etude train mlp .*` to go on$"):
+        _ = load(run.folder).system
+
+
+def test_data_from_memory_are_asked_for_again(run: Run, toy: Splits) -> None:
+    with pytest.raises(InputError, match="was trained on arrays in memory: give the data again$"):
+        run.data()
+    assert run.data(toy).digest() == toy.digest()

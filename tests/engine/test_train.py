@@ -1,0 +1,344 @@
+"""Promises of training: killed, stopped, starved or fed nonsense, a run goes on bit for bit or says why it cannot."""
+
+import errno
+import json
+import math
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from etude.data.kinds import Splits, Vectors
+from etude.engine import checkpoint
+from etude.engine import train as engine
+from etude.engine.files import sha256
+from etude.engine.run import Run, load
+from etude.engine.stopping import Stopped
+from etude.engine.train import Loop, order, train
+from etude.errors import InputError
+from etude.systems.feedforward.mlp import MLP
+from etude.systems.system import Clock, Phase
+
+SOAK = "ETUDE_SOAK" in os.environ
+KILLS = 50 if SOAK else 8  # for each of four systems
+STOPS = 50 if SOAK else 3
+INJECTIONS = 100 if SOAK else 4  # of each sort
+FULL_DISKS = 20 if SOAK else 3
+STARVED = 20 if SOAK else 2
+SYSTEMS = ("restless", "mlp", "vae", "ema")
+Small = dict[str, dict[str, Any]]
+Fork = Callable[[Callable[[], object]], Any]
+
+
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint every few steps."""
+    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", 0.01)
+    monkeypatch.setattr(engine, "CHECKPOINT_SHARE", 0.5)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """As in a forked process."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def log(run: Run) -> list[dict[str, Any]]:
+    """The log but for the seconds that passes took."""
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in run.log]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_killed_at_any_instant_it_loses_nothing(
+    name: str, toy: Splits, small: Small, fork: Fork, tmp_path: Path, often: None, one_thread: None
+) -> None:
+    """R1: killed at uniformly random instants and started again, until done; then the next run."""
+    chance, kills, runs = random.Random(name), 0, 0
+
+    def go() -> Run:
+        return train(name, toy, runs=tmp_path / str(runs), quiet=True, device="cpu", **small[name])
+
+    go()  # imports
+    runs, began = 1, time.monotonic()
+    expected = go()
+    seconds = time.monotonic() - began
+    while kills < KILLS:
+        runs += 1
+        while True:
+            child = fork(go)
+            deadline = time.monotonic() + chance.uniform(0, seconds)
+            while time.monotonic() < deadline and not child.ended():
+                time.sleep(0.001)
+            if not child.ended():
+                os.kill(child.pid, signal.SIGKILL)
+            code, said = child.wait()
+            assert code in (0, -signal.SIGKILL), said
+            if code == 0:
+                break
+            kills += 1
+        run = load(tmp_path / str(runs) / expected.folder.name)
+        assert sha256(run.folder / "model.safetensors") == sha256(expected.folder / "model.safetensors")
+        assert log(run) == log(expected)
+        assert run.scores == expected.scores
+        assert run.previews().keys() == expected.previews().keys()
+
+
+def stopping_at(stops: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a signal arrive during the steps that lead to these counts."""
+    step = Loop.step
+
+    def interrupted(self: Loop, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
+        losses = step(self, phase, index, clock)
+        if self.place.total + 1 in stops:
+            stops.remove(self.place.total + 1)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return losses
+
+    monkeypatch.setattr(Loop, "step", interrupted)
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_stopped_anywhere_it_goes_on_bit_for_bit(
+    name: str, toy: Splits, small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R2: weights, optimizers, random state, place and losses of the interrupted pass."""
+    whole = train(name, toy, runs=tmp_path / "whole", quiet=True, **small[name])
+    last = log(whole)[-1]["step"]
+    within = [*random.Random(name).sample(range(1, last), min(STOPS, last // 2)), log(whole)[0]["step"]]
+    stops = sorted({*within, last})
+    stopping_at(stops, monkeypatch)
+    for stop in list(stops):
+        with pytest.raises(Stopped, match=f"^stopped at step {stop} and saved: the same command goes on$"):
+            train(name, toy, runs=tmp_path / "parts", quiet=True, **small[name])
+    parts = train(name, toy, runs=tmp_path / "parts", quiet=True, **small[name])
+    assert stops == []
+    assert log(parts) == log(whole)
+    ends = [checkpoint.load(run.folder / "checkpoint")[0] for run in (whole, parts)]
+    for what in ("model", "optimizers", "random"):
+        first, second = (getattr(end, what) for end in ends)
+        assert first.keys() == second.keys()
+        assert all(torch.equal(first[key], second[key]) for key in first), what
+
+
+def test_phases_start_once_and_settle(toy: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first settles after two passes of 42 examples, the second starts, stopped or not, once."""
+    stopping_at([14, 15], monkeypatch)
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            train("restless", toy, runs=tmp_path, quiet=True)
+    run = train("restless", toy, runs=tmp_path, quiet=True)
+    assert [line["phase"] for line in run.log] == ["settle"] * 2 + ["train"] * 10
+    assert [line["pass"] for line in run.log] == list(range(1, 13))
+    assert [line["step"] for line in run.log] == [7, 14, *range(17, 45, 3)]
+    assert run.weights()["starts"] == 1
+
+
+def test_checkpoint_between_last_step_and_log_repeats_no_line(
+    toy: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pass whose last step was saved and that was logged, but not saved again, is logged once."""
+    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(engine, "CHECKPOINT_SHARE", 1e-9)
+
+    class Power(Exception): ...
+
+    def cut(self: Loop, line: dict[str, Any]) -> None:
+        if line["pass"] == 3:
+            raise Power
+
+    with monkeypatch.context() as patch, pytest.raises(Power):
+        patch.setattr(Loop, "events", cut)
+        train("restless", toy, runs=tmp_path, quiet=True)
+    run = train("restless", toy, runs=tmp_path, quiet=True)
+    assert [line["pass"] for line in run.log] == list(range(1, 13))
+
+
+def test_line_cut_short_is_written_again(toy: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = train("restless", toy, runs=tmp_path / "whole", quiet=True)
+    stopping_at([16], monkeypatch)
+    with pytest.raises(Stopped):
+        train("restless", toy, runs=tmp_path / "parts", quiet=True)
+    with (next((tmp_path / "parts").iterdir()) / "log.jsonl").open("a") as file:
+        file.write('{"phase": "tra')
+    assert log(train("restless", toy, runs=tmp_path / "parts", quiet=True)) == log(expected)
+
+
+def test_damaged_checkpoint_is_told_and_the_one_before_used(
+    toy: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R3, as a user meets it."""
+    expected = train("restless", toy, runs=tmp_path / "whole", quiet=True)
+    stopping_at([10, 20], monkeypatch)
+    for _ in range(2):
+        with pytest.raises(Stopped):
+            train("restless", toy, runs=tmp_path / "parts", quiet=True)
+    folder = tmp_path / "parts" / expected.folder.name / "checkpoint"
+    (folder / "step-20" / "model.safetensors").write_bytes(b"")
+    run = train("restless", toy, runs=tmp_path / "parts")
+    assert re.search(r"step-20: damaged, not used \(.*\); going on from the one before\n", capsys.readouterr().err)
+    assert sha256(run.folder / "model.safetensors") == sha256(expected.folder / "model.safetensors")
+
+
+def test_checkpoint_of_other_code_is_refused(toy: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system whose file has changed since has other parameters; the run is left as it was."""
+    stopping_at([10], monkeypatch)
+    with pytest.raises(Stopped):
+        train("mlp", toy, runs=tmp_path, hidden=(8,), quiet=True)
+    build = MLP.__init__
+    monkeypatch.setattr(MLP, "__init__", lambda self, *sizes, **given: build(self, *sizes, **given | {"hidden": (9,)}))
+    expected = r"^.*/mlp-toy-\w+/checkpoint is of another MLP \(.*\): delete the folder and train again$"
+    with pytest.raises(InputError, match=expected):
+        train("mlp", toy, runs=tmp_path, hidden=(8,), quiet=True)
+
+
+@pytest.fixture
+def before(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The system of the latest step, and its weights before that step."""
+    seen: dict[str, Any] = {}
+    attempt = Loop.attempt
+
+    def watched(self: Loop, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
+        seen["system"] = self.system
+        seen["weights"] = {name: tensor.clone() for name, tensor in self.system.state_dict().items()}
+        return attempt(self, phase, index, clock)
+
+    monkeypatch.setattr(Loop, "attempt", watched)
+    return seen
+
+
+def spoil_loss(system: MLP, loss: Tensor, output: Tensor, bad: float) -> Tensor:
+    return loss * bad
+
+
+def spoil_gradient(system: MLP, loss: Tensor, output: Tensor, bad: float) -> Tensor:
+    return loss + torch.sqrt((output * 0).sum())  # its slope at 0 is infinite
+
+
+def spoil_module(system: MLP, loss: Tensor, output: Tensor, bad: float) -> Tensor:
+    return loss + system.network[2](torch.full((6, 8), bad)).mean()
+
+
+def spoil_weights(system: MLP, loss: Tensor, output: Tensor, bad: float) -> Tensor:
+    with torch.no_grad():
+        system.get_parameter("network.2.weight")[0, 0] = bad
+    return loss * bad
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (spoil_loss, "the loss is not finite in {}: every module's output is finite, the rule's own arithmetic made it"),
+        (spoil_gradient, "the gradient is not finite in {}: all outputs are finite; the gradient of network.2.bias is not"),
+        (spoil_module, "the loss is not finite in {}: the first module with an output that is not finite is network.2 (Linear)"),
+        (spoil_weights, "the loss is not finite in {}: the weights network.2.weight were not finite before the step"),
+    ],
+)  # fmt: skip
+def test_stops_before_a_spoilt_update(
+    spoil: Callable[[MLP, Tensor, Tensor, float], Tensor],
+    said: str,
+    toy: Splits,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    before: dict[str, Any],
+) -> None:
+    """R6: NaN or infinity out of the loss, the gradient, a module or the weights, from a random step on."""
+    chance, error = random.Random(said), MLP.error
+    for trial in range(INJECTIONS):
+        at, bad = chance.randrange(7 * 12), chance.choice((math.nan, math.inf))
+        calls = iter(range(1000))
+
+        def spoilt(
+            self: MLP, output: Tensor, y: Tensor, at: int = at, bad: float = bad, calls: Iterator[int] = calls
+        ) -> Tensor:
+            loss = error(self, output, y)
+            return loss if next(calls) < at else spoil(self, loss, output, bad)
+
+        monkeypatch.setattr(MLP, "error", spoilt)
+        with pytest.raises(InputError) as caught:
+            train("mlp", toy, runs=tmp_path / str(trial), quiet=True, hidden=(8,), epochs=12, batch=6)
+        where = said.format(f"train, epoch {at // 7 + 1}, batch {at % 7 + 1}")
+        assert str(caught.value).startswith(where)
+        assert "stopped before the update" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        if spoil is not spoil_weights:
+            assert all(torch.equal(t, before["weights"][n]) for n, t in before["system"].state_dict().items())
+
+
+def test_stops_at_data_that_are_not_finite(
+    toy: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: dict[str, Any]
+) -> None:
+    """R6: the example is named by its number in the data, which the split has kept; batch norm has not moved, either."""
+    chance = random.Random(6)
+    for trial in range(INJECTIONS):
+        assert isinstance(toy.train, Vectors)
+        x, place = toy.train.x.clone(), chance.randrange(42)
+        x[place, chance.randrange(6)] = chance.choice((math.nan, math.inf, -math.inf))
+        batch = order(0, 0, 0, 42).tolist().index(place) // 6
+        example = int(toy.train.index[place])
+        said = (
+            f"is not finite in train, epoch 1, batch {batch + 1}: x of example {example} in the data holds a value "
+            "that is not finite: mend or remove it; stopped before the update, nothing had been saved yet"
+        )
+        with pytest.raises(InputError) as caught:
+            spoilt = replace(toy, train=replace(toy.train, x=x))
+            train("mlp", spoilt, runs=tmp_path / str(trial), quiet=True, hidden=(8,), batch=6)
+        assert said in str(caught.value)
+        assert all(torch.equal(t, before["weights"][n]) for n, t in before["system"].state_dict().items())
+
+
+def test_checkpoint_before_the_spoilt_step_is_kept(
+    toy: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, often: None
+) -> None:
+    """R6: once the reason is gone, the run goes on from there."""
+    expected = train("mlp", toy, runs=tmp_path / "whole", quiet=True, hidden=(8,))
+    error = MLP.error
+    with monkeypatch.context() as patch, pytest.raises(InputError, match=r"the last checkpoint in .* is kept$"):
+        calls = iter(range(1000))
+        patch.setattr(MLP, "error", lambda *a: error(*a) * (math.nan if next(calls) >= 20 else 1))
+        patch.setattr(engine, "CHECKPOINT_SECONDS", 0.0)
+        train("mlp", toy, runs=tmp_path / "parts", quiet=True, hidden=(8,))
+    run = train("mlp", toy, runs=tmp_path / "parts", quiet=True, hidden=(8,))
+    assert sha256(run.folder / "model.safetensors") == sha256(expected.folder / "model.safetensors")
+    assert log(run) == log(expected)
+
+
+@pytest.mark.parametrize("number", range(FULL_DISKS))
+def test_full_disk_is_told_and_training_goes_on(
+    number: int, toy: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R7: from a random flush on, the disk takes no more; then somebody frees some space."""
+    expected = train("restless", toy, runs=tmp_path / "whole", quiet=True)
+    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", 0.0)
+    fail_from, calls = random.Random(number).randrange(10, 200), iter(range(10_000))
+
+    def full(descriptor: int) -> None:
+        if next(calls) >= fail_from:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(InputError) as caught:
+        patch.setattr(os, "fsync", full)
+        train("restless", toy, runs=tmp_path / "parts", quiet=True)
+    assert re.fullmatch(
+        r".*/parts/.*: the disk is full \([\d,]+ bytes needed, [\d,]+ free\); what was saved is kept: "
+        r"free some space and go on",
+        str(caught.value),
+    )
+    folder = tmp_path / "parts" / expected.folder.name / "checkpoint"
+    assert checkpoint.load(folder)[1] == []
+    run = train("restless", toy, runs=tmp_path / "parts", quiet=True)
+    assert sha256(run.folder / "model.safetensors") == sha256(expected.folder / "model.safetensors")
+    assert log(run) == log(expected)

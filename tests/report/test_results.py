@@ -1,0 +1,123 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etude.catalogue import find
+from etude.claims import lab
+from etude.claims.lab import Claim, Finding, Lab, claim, spread
+from etude.report import results
+
+
+@claim("the first holds", source="Author 2014, figure 1", minutes=1)
+def first(lab: Lab) -> Finding:
+    raise NotImplementedError
+
+
+@claim("the second fails", source="Author 2014, figure 2", minutes=1)
+def second(lab: Lab) -> Finding:
+    raise NotImplementedError
+
+
+@claim("nobody looked at the third", source="Author 2014, figure 3", minutes=1)
+def third(lab: Lab) -> Finding:
+    raise NotImplementedError
+
+
+def entry(about: Claim, **different: Any) -> dict[str, Any]:
+    return {
+        "system": "gan",
+        "claim": about.name,
+        "statement": about.statement,
+        "source": about.source,
+        "verdict": "holds",
+        "numbers": {"gradient |g|": spread([1.0, 2.0, 3.0])},
+        "note": "",
+        "minutes": 1.25,
+        "machine": "abacus, 2 threads",
+        "commit": "abc123",
+        "code": lab.code("gan"),
+        "date": "2026-11-20",
+        "command": f"etude reproduce gan --only {about.name}",
+    } | different
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with a README, three claims about `gan`, none measured."""
+    monkeypatch.setattr(results, "ROOT", tmp_path)
+    monkeypatch.setattr(lab, "FINDINGS", tmp_path / "findings.jsonl")
+    monkeypatch.setattr(lab, "claims", lambda name: [first, second, third] if name == "gan" else [])
+    (tmp_path / "README.md").write_text("# Before\n<!-- systems -->\nold\n<!-- /systems -->\nAfter\n")
+    return tmp_path
+
+
+def file(place: Path, *entries: dict[str, Any]) -> None:
+    (place / "findings.jsonl").write_text("".join(json.dumps(e) + "\n" for e in entries))
+
+
+def test_a_finding_is_printed_with_all_that_a_reader_needs_to_doubt_it(place: Path) -> None:
+    file(place, entry(first, note="On 3 epochs."))
+    text = results.results(lab.findings())
+    assert "### The first holds\n\n**holds.** Source: Author 2014, figure 1." in text
+    assert r"| gradient \|g\| | 2 ± 1 | 3 | 1, 2, 3 |" in text
+    for word in (
+        "On 3 epochs.",
+        "1.25 minutes",
+        "abacus, 2 threads",
+        "2026-11-20",
+        "abc123",
+        "`etude reproduce gan --only first`",
+    ):
+        assert word in text
+
+
+def test_what_fails_what_is_stale_and_what_was_not_measured_is_said(place: Path) -> None:
+    file(place, entry(first, code="before"), entry(second, verdict="fails"))
+    text, table = results.results(lab.findings()), results.systems(lab.findings())
+    assert "### The first holds\n\n**holds, STALE.**" in text
+    assert "### The second fails\n\n**fails.**" in text
+    assert "### Nobody looked at the third\n\n**not measured.**" in text
+    assert "[1 fails, 1 holds, STALE, 1 not measured](RESULTS.md#gan)" in table
+
+
+def test_the_newest_finding_counts(place: Path) -> None:
+    file(place, entry(first, verdict="fails"), entry(first))
+    assert "fails" not in results.results(lab.findings()).split("## gan")[1].split("### The second")[0]
+
+
+def test_a_claim_that_is_gone_is_not_reported(place: Path) -> None:
+    file(place, entry(first) | {"claim": "withdrawn", "machine": "gone"})
+    assert "gone" not in results.results(lab.findings())
+
+
+def test_every_system_and_its_paper_stands_in_the_readme(place: Path) -> None:
+    table = results.systems({})
+    for name in ("vae", "gan", "mlp", "lenet", "ema", "autoencoder"):
+        assert f"| `{name}` |" in table
+        assert find(name).paper.link in table
+
+
+def test_checking_says_what_is_old_and_writing_mends_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file(place, entry(first))
+    assert results.main(["--check"]) == 1
+    assert not (place / "RESULTS.md").exists()
+    assert capsys.readouterr().err.splitlines() == [
+        "RESULTS.md is not up to date: run `make results`",
+        "README.md is not up to date: run `make results`",
+    ]
+    assert results.main([]) == 0
+    assert results.main(["--check"]) == 0
+    readme = (place / "README.md").read_text()
+    assert readme.startswith("# Before\n<!-- systems -->\n| system |")
+    assert readme.endswith("\n<!-- /systems -->\nAfter\n")
+    file(place, entry(first), entry(second, verdict="fails"))
+    assert results.main(["--check"]) == 1
+
+
+def test_a_readme_without_the_markers_is_left_as_it_is(place: Path) -> None:
+    (place / "README.md").write_text("# No table\n")
+    with pytest.raises(ValueError, match="substring not found"):
+        results.main([])
+    assert (place / "README.md").read_text() == "# No table\n"

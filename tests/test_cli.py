@@ -1,0 +1,174 @@
+"""The command line as a user meets it: what it prints, what it writes, one line for every mistake."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from etude.cli import main
+
+TINY = ["--latent", "2", "--hidden", "16", "--epochs", "2", "--batch", "50", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cli")
+
+
+@pytest.fixture(scope="module")
+def vae(folder: Path) -> Path:
+    assert main(["train", "vae", "--runs", str(folder), *TINY]) == 0
+    return next(folder.glob("vae-digits-*"))
+
+
+@pytest.fixture(scope="module")
+def mlp(folder: Path) -> Path:
+    assert main(["train", "mlp", "--runs", str(folder), "--epochs", "5", "--quiet"]) == 0
+    return next(folder.glob("mlp-digits-*"))
+
+
+def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
+    """The one line that a mistake prints."""
+    assert main([str(word) for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("etude: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_training_leaves_what_the_design_says(vae: Path) -> None:
+    names = {path.name for path in vae.iterdir()}
+    assert {"run.json", "log.jsonl", "checkpoint", "model.safetensors", "scores.json", "report.html", "events"} <= names
+    record = json.loads((vae / "run.json").read_text())
+    assert record["finished"]
+    assert record["command"] == "etude train vae --data digits --latent 2 --hidden 16 --epochs 2 --batch 50"
+
+
+def test_same_question_finds_the_same_run(vae: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (vae / "model.safetensors").stat().st_mtime_ns
+    assert main(["train", "vae", "--runs", str(folder), *TINY[:-1]]) == 0
+    assert str(vae) in capsys.readouterr().out
+    assert (vae / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_evaluate_repeats_the_scores(vae: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = json.loads((vae / "scores.json").read_text())
+    assert main(["evaluate", str(vae)]) == 0
+    assert "elbo" in capsys.readouterr().out
+    assert json.loads((vae / "scores.json").read_text()) == scores
+
+
+def test_sample_writes_a_picture(vae: Path, tmp_path: Path) -> None:
+    assert main(["sample", str(vae), "--count", "9", "--out", str(tmp_path / "nine.png")]) == 0
+    with Image.open(tmp_path / "nine.png") as picture:
+        assert min(picture.size) >= 3 * 8
+
+
+def test_predict_classes_of_new_pictures(mlp: Path, tmp_path: Path) -> None:
+    Image.new("L", (8, 8), 200).save(tmp_path / "one.png")
+    assert main(["predict", str(mlp), str(tmp_path / "one.png"), "--out", str(tmp_path / "out.csv")]) == 0
+    header, row = list(csv.reader((tmp_path / "out.csv").open()))
+    assert header == ["example", "class", *"0123456789"]
+    assert sum(map(float, row[2:])) == pytest.approx(1, abs=1e-4)
+    assert float(row[2 + int(row[1])]) == max(map(float, row[2:]))
+
+
+def test_compare_puts_runs_side_by_side(vae: Path, mlp: Path, tmp_path: Path) -> None:
+    assert main(["compare", str(vae), str(mlp), "--out", str(tmp_path / "both.html")]) == 0
+    page = (tmp_path / "both.html").read_text()
+    assert vae.name in page
+    assert mlp.name in page
+
+
+def test_report_is_written_again(vae: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (vae / "report.html").unlink()
+    assert main(["report", str(vae)]) == 0
+    assert (vae / "report.html").exists()
+
+
+def test_technique_reaches_into_the_system_it_acts_on(folder: Path) -> None:
+    words = ["train", "ema", "--on", "vae", "--on.latent", "3", "--on.epochs", "1", "--quiet", "--runs", str(folder)]
+    assert main(words) == 0
+    record = json.loads((next(folder.glob("ema-vae-digits-*")) / "run.json").read_text())
+    assert record["question"]["on"]["arguments"]["latent"] == 3
+    assert record["served"]["system"] == "vae"
+    assert record["command"].endswith("--on vae --on.latent 3 --on.epochs 1")
+
+
+def test_technique_starts_from_a_trained_run(vae: Path, folder: Path) -> None:
+    assert main(["train", "ema", "--on", str(vae), "--quiet", "--runs", str(folder / "from")]) == 0
+
+
+def test_show_is_the_fidelity_sheet(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "vae"]) == 0
+    out = capsys.readouterr().out
+    for part in (
+        "Auto-Encoding Variational Bayes",
+        "latent",
+        "course 001",
+        "deviations",
+        "Adagrad",
+        "etude train vae --quick",
+    ):
+        assert part in out
+
+
+def test_data_verbs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "list"]) == 0
+    assert "mnist" in capsys.readouterr().out
+    assert main(["data", "check", "digits"]) == 0
+    assert "Images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "vae", "--help"], ["data", "--help"], ["sample", "--help"]])
+def test_help(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code in (0, None)
+    assert "usage" in capsys.readouterr().out
+
+
+MISTAKES = [
+    (["lst"], "no verb is called 'lst': did you mean 'list'?"),
+    ([], "what is to be done? one of list, show, train"),
+    (["data", "chek"], "did you mean 'check'?"),
+    (["train"], "which system?"),
+    (["train", "vea"], "no system is called 'vea': did you mean 'vae'?"),
+    (["train", "vae", "--latnt", "3"], "--latnt is not known to `etude train vae`: did you mean --latent?"),
+    (["train", "vae", "--latent", "0"], "--latent 0: expected a whole number in [1, inf)"),
+    (["train", "vae", "--latent", "abc"], "--latent abc: expected a whole number in [1, inf)"),
+    (["train", "vae", "--hidden", "3", "x"], "--hidden 3 x: expected numbers, each a whole number in [1, inf)"),
+    (["train", "vae", "--decoder", "poisson"], "--decoder poisson: expected one of bernoulli, gaussian"),
+    (["train", "vae", "--precision", "fp16"], "--precision fp16: expected one of float32, bf16"),
+    (["train", "vae", "--device", "tpu"], "--device tpu: not to be had here"),
+    (["train", "vae", "--data", "digitz"], "did you mean digits?"),
+    (["train", "vae", "--on", "gan"], "--on is not known to `etude train vae`"),
+    (["train", "ema"], "ema acts on another system"),
+    (["train", "ema", "--on", "gna"], "did you mean 'gan'?"),
+    (["sample"], "RUN is missing"),
+    (["sample", "nowhere"], "nowhere is not the folder of a run"),
+    (["compare", "one"], "at least two runs"),
+    (["show", "vea"], "did you mean 'vae'?"),
+    (["reproduce", "vea"], "did you mean 'vae'?"),
+    (["data", "fetch", "mnits", "--data-dir", "x"], "did you mean"),
+]
+
+
+@pytest.mark.parametrize(("words", "line"), MISTAKES, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_a_mistake_is_one_line(words: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert line in told(capsys, *words)
+
+
+def test_wrong_verbs_for_a_run_are_told(mlp: Path, vae: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "has no verb `sample`" in told(capsys, "sample", mlp)
+    assert "--count 0" in told(capsys, "sample", vae, "--count", "0")
+    assert "/nope" in told(capsys, "predict", mlp, "/nope")
+
+
+def test_input_of_another_size_is_told(mlp: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (9, 8)).save(tmp_path / "other.png")
+    assert re.search("8.*8", told(capsys, "predict", mlp, tmp_path / "other.png"))

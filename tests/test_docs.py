@@ -1,0 +1,58 @@
+"""The pages say what is true: their Python runs, their commands work, the system that CONTRIBUTING.md adds keeps the contract."""
+
+import contextlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from etude.cli import main
+
+ROOT = Path(__file__).parents[1]
+FENCE = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_shows_works(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`python` blocks share their names; every line of a `sh` block is a command of ours; `console` blocks only show."""
+    names: dict[str, Any] = {}
+    with contextlib.chdir(tmp_path):
+        for language, _, text in FENCE.findall(page.read_text()):
+            if language == "python":
+                exec(compile(text, page.name, "exec"), names)
+            if language == "sh":
+                for line in text.splitlines():
+                    program, *words = shlex.split(line, comments=True)
+                    assert program == "etude", line
+                    assert main(words) == 0, f"{line}: {capsys.readouterr().err}"
+
+
+def test_the_system_that_contributing_adds(tmp_path: Path) -> None:
+    for folder in ("src", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__", "findings.jsonl"))
+    files = {name: text for _, name, text in FENCE.findall((ROOT / "CONTRIBUTING.md").read_text()) if name}
+    assert len(files) == 3
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    for words in (
+        ["pytest", "-k", "adaline", "tests/systems/feedforward/test_adaline.py", "tests/systems/test_every_system.py"],
+        ["etude", "reproduce", "adaline"],
+    ):
+        ended = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=tmp_path,
+            env=os.environ | {"PYTHONPATH": str(tmp_path / "src")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "HOLDS" in ended.stdout

@@ -154,7 +154,7 @@ MISTAKES = [
     (["compare", "one"], "at least two runs"),
     (["show", "vea"], "did you mean 'vae'?"),
     (["reproduce", "vea"], "did you mean 'vae'?"),
-    (["data", "fetch", "mnits", "--data-dir", "x"], "did you mean"),
+    (["data", "fetch", "mnits", "--data-dir", "x"], "nothing to fetch for 'mnits': give one of mnist, cifar10"),
 ]
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from etude.engine import distributed
 from etude.engine import train as engine
 from etude.engine.run import Run, load
 from etude.report import page
@@ -17,6 +18,6 @@ def train(system: Any, data: Any = None, **asked: Any) -> Run:
     finds it finished.
     """
     run = engine.train(system, data, **asked)
-    if not (run.folder / "report.html").exists():
+    if distributed.first() and not (run.folder / "report.html").exists():
         page.write(run, data)
     return run

@@ -250,10 +250,11 @@ def train(name: str, words: Sequence[str]) -> None:
     engine = {key: value for key, value in given.items() if key in own}
     arguments = {key.replace("__", "."): value for key, value in given.items() if key not in own}
     from etude import api
+    from etude.engine.distributed import first
     from etude.report.sheet import score_table
 
     run = api.train(name, engine.pop("data"), **engine, **arguments)
-    if not engine["quiet"]:
+    if first() and not engine["quiet"]:
         _print(score_table(run.scores))
         print(f"run     {run.folder}\nreport  {run.folder / 'report.html'}")
 

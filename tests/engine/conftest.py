@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorboardX  # noqa: F401  these two here, or every process would import them for itself
 import torch
+import torch._dynamo
 from torch import Tensor, nn
 
 from etude.catalogue import Entry, entries

@@ -117,4 +117,6 @@ def test_errors_of_this_torch_and_python_are_recognised(ask: Callable[[], object
 
 def test_error_of_a_device_is_recognised() -> None:
     assert out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert out_of_memory(RuntimeError("could not create a primitive"))
+    assert not out_of_memory(RuntimeError("could not create a primitive descriptor for a convolution"))
     assert not out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))

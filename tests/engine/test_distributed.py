@@ -33,6 +33,13 @@ train("mlp", "blobs", runs={runs!r}, quiet=True, device="cpu", hidden=(16,), epo
 Fork = Callable[[Callable[[], object]], Any]
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+    return port
+
+
 @pytest.fixture
 def in_float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float64)
@@ -45,10 +52,7 @@ def together(fork: Fork, monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[
     """Run a function in two processes that find each other as those of torchrun do."""
 
     def start(function: Callable[[], object]) -> list[tuple[int, str]]:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
         children = []
         for number in range(2):
             for name, value in (place | {"RANK": str(number)}).items():
@@ -64,18 +68,9 @@ def test_two_are_as_one_in_float64(tmp_path: Path, in_float64: None) -> None:
     one = train("mlp", "blobs", runs=tmp_path / "one", quiet=True, device="cpu", hidden=(16,), epochs=10, batch=80)
     script = tmp_path / "two.py"
     script.write_text(TWO.format(dtype="float64", runs=str(tmp_path / "two")))
-    launch = [
-        "-m",
-        "torch.distributed.run",
-        "--nproc_per_node",
-        "2",
-        "--master_addr",
-        "127.0.0.1",
-        "--master_port",
-        "0",
-    ]
+    launch = f"-m torch.distributed.run --nproc_per_node 2 --master_addr 127.0.0.1 --master_port {free_port()} {script}"
     done = subprocess.run(
-        [sys.executable, *launch, str(script)],
+        [sys.executable, *launch.split()],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,

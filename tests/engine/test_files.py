@@ -65,7 +65,7 @@ def test_full_device_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught, disk_full(tmp_path, 5), open("/dev/full", "w") as file:
         file.write("12345")
     assert re.fullmatch(
-        rf"{tmp_path}: the disk is full \(5 bytes needed, [\d,]+ free\); what was saved is kept: free some space and go on",
+        rf"{tmp_path}: the disk is full \(5 bytes needed, [\d,]+ free\); what was saved is kept: free some space",
         str(caught.value),
     )
 

@@ -3,14 +3,17 @@
 import errno
 import json
 import math
+import mmap
 import os
 import random
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ from etude.engine.run import Run, load
 from etude.engine.stopping import Stopped
 from etude.engine.train import Loop, order, train
 from etude.errors import InputError
+from etude.nn.dense import dense
 from etude.systems.feedforward.mlp import MLP
 from etude.systems.system import Clock, Phase
 
@@ -198,8 +202,7 @@ def test_checkpoint_of_other_code_is_refused(toy: Splits, tmp_path: Path, monkey
     stopping_at([10], monkeypatch)
     with pytest.raises(Stopped):
         train("mlp", toy, runs=tmp_path, hidden=(8,), quiet=True)
-    build = MLP.__init__
-    monkeypatch.setattr(MLP, "__init__", lambda self, *sizes, **given: build(self, *sizes, **given | {"hidden": (9,)}))
+    monkeypatch.setattr("etude.systems.feedforward.mlp.dense", lambda sizes, activation: dense([6, 9, 3], activation))
     expected = r"^.*/mlp-toy-\w+/checkpoint is of another MLP \(.*\): delete the folder and train again$"
     with pytest.raises(InputError, match=expected):
         train("mlp", toy, runs=tmp_path, hidden=(8,), quiet=True)
@@ -233,8 +236,7 @@ def spoil_module(system: MLP, loss: Tensor, output: Tensor, bad: float) -> Tenso
 
 
 def spoil_weights(system: MLP, loss: Tensor, output: Tensor, bad: float) -> Tensor:
-    with torch.no_grad():
-        system.get_parameter("network.2.weight")[0, 0] = bad
+    system.get_parameter("network.2.weight").data[0, 0] = bad
     return loss * bad
 
 
@@ -242,7 +244,7 @@ def spoil_weights(system: MLP, loss: Tensor, output: Tensor, bad: float) -> Tens
     ("spoil", "said"),
     [
         (spoil_loss, "the loss is not finite in {}: every module's output is finite, the rule's own arithmetic made it"),
-        (spoil_gradient, "the gradient is not finite in {}: all outputs are finite; the gradient of network.2.bias is not"),
+        (spoil_gradient, "the gradient is not finite in {}: every module's output is finite, the gradient of network.2.bias is not"),
         (spoil_module, "the loss is not finite in {}: the first module with an output that is not finite is network.2 (Linear)"),
         (spoil_weights, "the loss is not finite in {}: the weights network.2.weight were not finite before the step"),
     ],
@@ -333,8 +335,7 @@ def test_full_disk_is_told_and_training_goes_on(
         patch.setattr(os, "fsync", full)
         train("restless", toy, runs=tmp_path / "parts", quiet=True)
     assert re.fullmatch(
-        r".*/parts/.*: the disk is full \([\d,]+ bytes needed, [\d,]+ free\); what was saved is kept: "
-        r"free some space and go on",
+        r".*/parts/.*: the disk is full \([\d,]+ bytes needed, [\d,]+ free\); what was saved is kept: free some space",
         str(caught.value),
     )
     folder = tmp_path / "parts" / expected.folder.name / "checkpoint"
@@ -342,3 +343,91 @@ def test_full_disk_is_told_and_training_goes_on(
     run = train("restless", toy, runs=tmp_path / "parts", quiet=True)
     assert sha256(run.folder / "model.safetensors") == sha256(expected.folder / "model.safetensors")
     assert log(run) == log(expected)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 400 kB of its own, where this process may mount one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(folder)]
+    mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    yield folder
+    if mounted:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("number", range(FULL_DISKS))
+def test_real_full_disk_is_told_and_training_goes_on(
+    number: int, toy: Splits, tmp_path: Path, small_disk: Path, fork: Fork, monkeypatch: pytest.MonkeyPatch, often: None
+) -> None:
+    """R7: something else fills the disk at a random step (without a disk of its own, the need is simply too large)."""
+    monkeypatch.setattr(engine, "CHECKPOINT_SECONDS", 0.0)
+    at, step = random.Random(number).randrange(5, 40), Loop.step
+
+    def filling(self: Loop, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
+        if self.place.total == at:
+            free = shutil.disk_usage(small_disk).free
+            if free < 10**6:
+                (small_disk / "other").write_bytes(bytes(free - random.Random(number).randrange(4096)))
+            else:
+                monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 100))  # type: ignore[attr-defined]
+        return step(self, phase, index, clock)
+
+    def go(runs: Path, spoilt: bool) -> Run:
+        if spoilt:
+            monkeypatch.setattr(Loop, "step", filling)
+        return train("restless", toy, runs=runs, quiet=True, device="cpu")
+
+    assert fork(lambda: go(tmp_path / "whole", False)).wait() == (0, "")
+    expected = next((tmp_path / "whole").iterdir())
+    code, said = fork(lambda: go(small_disk, True)).wait()
+    assert (code, said.count("\n")) == (2, 1), said
+    assert re.search(r"the disk is full \([\d,]+ bytes needed, [\d,]+ free\); what was saved is kept: free some", said)
+    folder = small_disk / expected.name
+    found, passed_over = checkpoint.load(folder / "checkpoint")
+    assert found is not None
+    assert found.place.total in (at, at + 1)
+    assert passed_over == []
+    (small_disk / "other").unlink(missing_ok=True)
+    assert fork(lambda: go(small_disk, False)).wait() == (0, "")
+    assert sha256(folder / "model.safetensors") == sha256(expected / "model.safetensors")
+    assert log(load(folder)) == log(load(expected))
+
+
+@pytest.mark.parametrize("number", range(STARVED))
+def test_out_of_memory_names_a_batch_that_fits(number: int, fork: Fork, tmp_path: Path) -> None:
+    """R8: the address space ends at a random step; the batch named does fit there, twice as much does not."""
+    x = torch.rand(4000, 1000, generator=torch.Generator().manual_seed(0))
+    at, step, eaten = random.Random(number).randrange(3, 9), Loop.step, list[bytearray]()
+
+    def starving(self: Loop, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
+        if self.place.total == at:
+            used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + 30 * 10**6, -1))
+            room = [mmap.mmap(-1, 10**6) for _ in range(25)]
+            with suppress(MemoryError):
+                while True:
+                    eaten.append(bytearray(10**6))
+            room.clear()
+        return step(self, phase, index, clock)
+
+    def go(batch: int) -> Run:
+        Loop.step = starving  # type: ignore[method-assign]
+        engine.CHECKPOINT_SECONDS = 0.0
+        return train("vae", x, runs=tmp_path / str(batch), quiet=True, device="cpu", hidden=(8,), epochs=9, batch=batch)
+
+    code, said = fork(lambda: go(2048)).wait()
+    assert (code, said.count("\n")) == (2, 1), said
+    told = re.fullmatch(
+        r"etude: out of memory at batch 2048 \(.*tried to allocate \d+ bytes.*\): a batch of (\d+) fits; "
+        r"the last checkpoint in .* is kept\n",
+        said,
+    )
+    assert told, said
+    found, passed_over = checkpoint.load(next((tmp_path / "2048").iterdir()) / "checkpoint")
+    assert found is not None
+    assert (found.place.total, passed_over) == (at, [])
+    fits = int(told[1])
+    assert fork(lambda: go(fits)).wait() == (0, "")
+    assert fork(lambda: go(2 * fits)).wait()[0] == 2

@@ -37,7 +37,7 @@ def entry(about: Claim, **different: Any) -> dict[str, Any]:
         "minutes": 1.25,
         "machine": "abacus, 2 threads",
         "commit": "abc123",
-        "code": lab.code("gan"),
+        "code": "now",
         "date": "2026-11-20",
         "command": f"etude reproduce gan --only {about.name}",
     } | different
@@ -48,6 +48,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A repository with a README, three claims about `gan`, none measured."""
     monkeypatch.setattr(results, "ROOT", tmp_path)
     monkeypatch.setattr(lab, "FINDINGS", tmp_path / "findings.jsonl")
+    monkeypatch.setattr(lab, "code", lambda *words: "now")
     monkeypatch.setattr(lab, "claims", lambda name: [first, second, third] if name == "gan" else [])
     (tmp_path / "README.md").write_text("# Before\n<!-- systems -->\nold\n<!-- /systems -->\nAfter\n")
     return tmp_path

@@ -1,7 +1,8 @@
 """What went wrong in a step: which module first stopped being finite, which batch would have fitted."""
 
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from etude.data.kinds import Batch
 from etude.systems.system import NonFiniteError, System
 
+NO_MEMORY = re.compile(r"can't allocate memory|std::bad_alloc|could not create a (primitive|memory object)$")
 CALMER = "a lower learning rate may prevent it"
 
 
@@ -22,13 +24,17 @@ def first_not_finite(system: System, batch: Batch, step: Callable[[], Any]) -> s
     for name, parameter in system.named_parameters():
         if not torch.isfinite(parameter).all():
             return f"the weights {name} were not finite before the step: begin again with another seed"
-    with _watched(system) as seen, suppress(NonFiniteError):
-        step()
+    what = ""
+    with _watched(system) as seen:
+        try:
+            step()
+        except NonFiniteError as error:
+            what = str(error)
     if seen:
         return f"the first module with an output that is not finite is {seen[0]}: {CALMER}"
     bad = [name for name, p in system.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
-    if bad:
-        return f"all outputs are finite; the gradient of {bad[-1]} is not: {CALMER}"
+    if bad and what == "the gradient":
+        return f"every module's output is finite, the gradient of {bad[-1]} is not: {CALMER}"
     return f"every module's output is finite, the rule's own arithmetic made it: {CALMER}"
 
 
@@ -52,12 +58,8 @@ def _watched(system: System) -> Iterator[list[str]]:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    text = str(error)
-    return (
-        isinstance(error, torch.OutOfMemoryError | MemoryError)
-        or "can't allocate memory" in text
-        or "std::bad_alloc" in text
-    )
+    """Is it one of the ways in which Python, torch and oneDNN say that there is no memory left?"""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or bool(NO_MEMORY.search(str(error)))
 
 
 def batch_that_fits(size: int, attempt: Callable[[int], Any]) -> int:

@@ -29,12 +29,18 @@ def processes(device: torch.device) -> Iterator[None]:
         raise InputError(f"{asked} processes were asked for and {distributed.get_world_size()} joined")
     try:
         yield
+        distributed.barrier()  # they part together: what one still writes, another may be about to read
     finally:
         distributed.destroy_process_group()
 
 
 def rank() -> int:
     return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def first() -> bool:
+    """Is this the process that speaks for all, whether or not they have joined?"""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def world() -> int:

@@ -28,6 +28,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from etude.catalogue import find
+from etude.data import kinds
 from etude.data.kinds import Splits
 from etude.engine.files import sha256, write_json
 from etude.errors import InputError
@@ -140,11 +141,9 @@ class Run:
             raise InputError(f"{self.folder} was trained on arrays in memory: give the data again")
         data_dir = Path(asked["data_dir"]) if asked["data_dir"] else None
         splits = source.load(asked["asked"] if given is None else given, data_dir=data_dir, target=asked["target"])
-        kinds = {type(part).__name__: part for part in splits.parts().values()}
-        if self.record["kind"] not in kinds:
-            from etude.data import kinds as known
-
-            splits = splits.as_kind(getattr(known, self.record["kind"]))
+        splits = splits.as_kind(getattr(kinds, self.record["kind"]))
+        if given is None and splits.digest() != self.question["digest"]:
+            raise InputError(f"{asked['asked']} is not what {self.folder} was trained on: its files changed, give --data")
         return splits
 
     def previews(self) -> dict[int, Tensor]:
@@ -200,7 +199,7 @@ def _json(path: Path) -> Any:
 
 def command_line(question: Asked, data: dict[str, Any]) -> str:
     """The command that asks the same question again."""
-    words = ["etude", "train", question["system"], "--data", str(data["asked"])]
+    words = ["etude", "train", question["system"], "--data", data["asked"] or "ARRAYS"]
     words += ["--data-dir", str(data["data_dir"])] if data["data_dir"] else []
     words += ["--target", data["target"]] if data["target"] else []
     words += ["--seed", str(question["seed"])] if question["seed"] else []

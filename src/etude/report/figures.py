@@ -7,7 +7,7 @@ the same bytes.
 import base64
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -70,7 +70,7 @@ def embed(image: "Image", description: str, width: int | None = None) -> str:
     return f'<img alt="{escape(description)}" width="{width or image.width}" src="data:image/png;base64,{code}">'
 
 
-def curves(title: str, series: dict[str, Series], phases: Sequence[tuple[float, str]] = ()) -> str:
+def curves(title: str, series: Mapping[str, Series], phases: Sequence[tuple[float, str]] = ()) -> str:
     """One panel of curves over epochs; logarithmic where positive values fall to a hundredth.
 
     Args:

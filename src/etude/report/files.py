@@ -48,12 +48,12 @@ def write_predictions(run: Run, path: Path, out: Path | None) -> str:
         InputError: the input is not what the run was trained on, or the system has no verb for it.
     """
     system = run.system
-    batch = read_like(run, path)
     verb = next((v for v in ("classify", "cluster", "predict", "encode") if _offers(system, v, run)), None)
     if verb is None:
         raise InputError(
             f"{run.folder} holds the system {type(system).__name__}, which predicts nothing from input: try `etude sample`"
         )
+    batch = read_like(run, path)
     rows = [row for part in walk(batch, system.device) for row in getattr(system, verb)(part.tensors()["x"]).tolist()]
     classes = run.record["classes"]
     header = (

@@ -34,8 +34,8 @@ class VAE(System):
     Args:
         features: D, numbers in an example.
         latent: L, numbers in a code, in [1, inf) (course 001, question 9).
-        hidden: sizes of the encoder's hidden layers; the decoder has them in reverse (course 001, question 9; the paper
-            has one of 500).
+        hidden: sizes of the encoder's hidden layers; the decoder has them in reverse, in [1, inf) (course 001, question
+            9; the paper has one of 500).
         decoder: what p(x|z) is: `bernoulli` for data in [0, 1], `gaussian` for any numbers (appendix C).
         kl: the divergence in closed form, or estimated from the same z as the reconstruction (section 2.3, estimators A
             and B).

@@ -30,7 +30,7 @@ from etude.systems.system import Classifier, Clock, Losses, Paper, Phase, descen
 
 A, S = 1.7159, 2 / 3
 UNITS = 84
-RUBBISH = float(UNITS)  # j in (9): the distance of a code from the origin; the paper only asks that it be positive
+RUBBISH = 20.0  # j in (9): classes further away are not pushed further; the paper only asks that it be positive
 
 
 def connections() -> Tensor:
@@ -71,7 +71,7 @@ class Subsampling(nn.Module):
 
     def __init__(self, maps: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.full((maps, 1, 1), 0.25))
+        self.weight = nn.Parameter(torch.ones(maps, 1, 1))
         self.bias = nn.Parameter(torch.zeros(maps, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ class LeNet(Classifier):
         kernel: int = 5,
         stride: int = 1,
         padding: int = 2,
-        rate: float = 2e-3,
+        rate: float = 5e-3,
         epochs: int = 20,
         batch: int = 50,
     ) -> None:
@@ -133,7 +133,7 @@ class LeNet(Classifier):
         except InputError:
             image = f"{height}x{width} images are too small for --kernel {kernel} --stride {stride} --padding {padding}"
             raise InputError(f"{image}: take a smaller kernel or a larger padding") from None
-        # deviates: torch's first weights, and 1/4 to subsample; the paper draws all from +-2.4 / inputs (appendix A)
+        # deviates: torch's first weights, and 1 to subsample; the paper draws all from +-2.4 / inputs (appendix A)
         c1 = nn.Conv2d(channels, 6, kernel, stride)
         c3 = PartialConvolution(connections(), kernel, stride)
         c5 = nn.Conv2d(16, 120, (places[0], places[1]))

@@ -67,7 +67,7 @@ class GAN(System):
         "epochs": 20,
         "batch": 20,
     }
-    quick = {"latent": 32, "hidden": (256, 256), "discriminator_units": 64, "epochs": 1000, "batch": 50}
+    quick = {"latent": 32, "hidden": (256, 256), "discriminator_units": 64, "epochs": 400, "batch": 50}
 
     def __init__(
         self,
@@ -93,8 +93,7 @@ class GAN(System):
         self.generator_loss = minimax_generator_loss if loss == "minimax" else nonsaturating_generator_loss
         self.generator = dense([latent, *hidden, features], "relu")
         self.discriminator = discriminator(features, discriminator_units, pieces, input_dropout, dropout)
-        # deviates: rate and momentum stay; the authors' code lowers the one and raises the other, and bounds the norms
-        # of weights
+        # deviates: rate and momentum stay, weights are free; the authors' code schedules the first, bounds the last
         self.generator_optimizer = torch.optim.SGD(self.generator.parameters(), lr=rate, momentum=momentum, fused=True)
         self.discriminator_optimizer = torch.optim.SGD(
             self.discriminator.parameters(), lr=rate, momentum=momentum, fused=True

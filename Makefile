@@ -72,4 +72,4 @@ results: .venv/.core
 	$(BIN)/python -m etude.report.results
 
 clean:
-	rm -rf .venv build dist docs/_build docs/systems
+	rm -rf .venv build dist docs/_build docs/systems docs/api

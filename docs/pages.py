@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from etude.catalogue import Entry, entries, find
@@ -47,7 +48,7 @@ def paragraph(text: str) -> str:
         entry = re.compile(r"^    (?! )", re.MULTILINE)
         listed = [prose(part) for part in entry.split("\n".join(rest)) if part.strip()]
         return "\n".join([f"*{head.removesuffix(':')}*", "", *(f"- {part}" for part in listed)])
-    return f"```text\n{text}\n```" if any(line.startswith("    ") for line in (head, *rest)) else prose(text)
+    return f"```text\n{dedent(text)}\n```" if any(line.startswith("    ") for line in (head, *rest)) else prose(text)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -150,7 +151,7 @@ def main() -> None:
     (HERE / "systems" / "index.md").write_text("\n\n".join(index) + "\n")
     for part, title in PARTS.items():
         (HERE / "api" / f"{part}.md").write_text(part_page(part, title))
-    (HERE / "api" / "index.md").write_text(f"# Reference\n\n{toctree(list(PARTS))}\n")
+    (HERE / "api" / "index.md").write_text(f"# Functions and classes\n\n{toctree(list(PARTS))}\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +52,8 @@ class Restless(System):
         hidden = (nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.3))
         self.network = nn.Sequential(nn.Linear(features, 8), *hidden, nn.Linear(8, features))
         self.optimizer = torch.optim.Adam(self.parameters(), lr=1e-2, fused=True)
-        self.seen, self.starts = nn.Buffer(torch.tensor(0)), nn.Buffer(torch.tensor(0))
+        self.seen: Tensor = nn.Buffer(torch.tensor(0))
+        self.starts: Tensor = nn.Buffer(torch.tensor(0))
 
     def phases(self) -> list[Phase]:
         return [
@@ -121,19 +122,20 @@ Fork = Callable[[Callable[[], object]], Child]
 
 
 @pytest.fixture
-def fork(tmp_path: Path) -> Iterator[Fork]:
+def fork(tmp_path: Path) -> Fork:
     """Run a function in a process of its own on one thread; its mistakes end as those of the command line do."""
     children: list[Child] = []
 
     def start(function: Callable[[], object]) -> Child:
         output = tmp_path / f"output-{len(children)}"
+        output.touch()
         pid = os.fork()
         if pid == 0:
             _become(function, output)
         children.append(Child(pid, output))
         return children[-1]
 
-    yield start
+    return start
 
 
 def _become(function: Callable[[], object], output: Path) -> None:
@@ -157,8 +159,3 @@ def _become(function: Callable[[], object], output: Path) -> None:
                 traceback.print_exc()
     finally:
         os._exit(code)
-
-
-def weights(system: System) -> dict[str, Tensor]:
-    """A copy of everything that the system holds."""
-    return {name: tensor.clone() for name, tensor in system.state_dict().items()}

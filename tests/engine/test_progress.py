@@ -1,9 +1,10 @@
 """What a person sees."""
 
+import time
+
 import pytest
 import torch
 
-from etude.engine import progress
 from etude.engine.progress import Progress
 
 LINE = {"phase": "train", "epoch": 3, "losses": {"loss": 0.123456}, "validation": {"accuracy": 0.5}, "seconds": 1.234}
@@ -21,7 +22,7 @@ def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 def test_line_about_a_pass(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a terminal, and not again within five seconds."""
     times = iter([100.0, 100.0, 104.0, 105.5, 105.5])
-    monkeypatch.setattr(progress.time, "monotonic", lambda: next(times))
+    monkeypatch.setattr(time, "monotonic", lambda: next(times))
     loud = Progress(quiet=False)
     with loud.shown(10, 0):
         for _ in range(3):
@@ -59,7 +60,7 @@ def test_device_is_asked_ten_times_a_second_at_most(monkeypatch: pytest.MonkeyPa
             return 0.0
 
     with loud.shown(250, 0):
-        monkeypatch.setattr(progress.time, "monotonic", lambda: next(now))
+        monkeypatch.setattr(time, "monotonic", lambda: next(now))
         for _ in range(250):
             loud.step("train", 0, {"loss": [torch.ones(()).as_subclass(Loss)]})
         monkeypatch.undo()

@@ -77,7 +77,7 @@ def read_arrays(path: Path) -> dict[str, Array]:
     if path.suffix == ".npy":
         return {path.stem: _read_npy(path)}
     with reading(path, "an npz file"), np.load(path, allow_pickle=False) as archive:
-        return {key: archive[key] for key in archive.files}
+        return {key: np.asarray(archive[key]) for key in archive.files}
 
 
 def _read_npy(path: Path) -> Array:

@@ -82,6 +82,17 @@ class Run:
         return record
 
     @property
+    def finished_record(self) -> dict[str, Any]:
+        """run.json of a run trained to its end.
+
+        Raises:
+            InputError: it is not finished.
+        """
+        if not self.finished:
+            raise InputError(f"{self.folder} is not trained to the end: run `{self.record['command']}` to go on")
+        return self.record
+
+    @property
     def question(self) -> Asked:
         question: Asked = self.record["question"]
         return question
@@ -113,16 +124,15 @@ class Run:
         Raises:
             InputError: the run is not finished, or its weights are damaged.
         """
-        if not self.finished:
-            raise InputError(f"{self.folder} is not trained to the end: run `{self.record['command']}` to go on")
-        system = assemble(self.record["served"], self.record["dimensions"])
+        record = self.finished_record
+        system = assemble(record["served"], record["dimensions"])
         system.load_state_dict(self.weights())
         return system.eval()
 
     def weights(self) -> dict[str, Tensor]:
         path = self.folder / "model.safetensors"
         try:
-            if sha256(path) == self.record["weights"]:
+            if sha256(path) == self.finished_record["weights"]:
                 return load_file(path)
         except (OSError, SafetensorError):
             pass

@@ -81,42 +81,46 @@ def train(
     splits = splits.as_kind(_kind(asked))
     question = asked | {"data": name, "digest": splits.digest(), "seed": seed, "precision": precision}
     run = Run(folder_of(question, Path(runs)))
+    if run.finished:
+        return run
     told = data if isinstance(data, str) else str(data) if isinstance(data, Path) else None
     origin = {"asked": name if data is None else told, "data_dir": data_dir and str(data_dir), "target": target}
-    with distributed.processes(place):
-        first = distributed.rank() == 0
-        with run.locked() if first else nullcontext(), products(place) as route:
+    with products(place) as route, distributed.processes(place):
+        torch.manual_seed(seed)
+        built = assemble(asked, splits.train.dimensions)
+        with run.locked() if distributed.rank() == 0 else nullcontext():
             if run.finished:
                 return run
-            sizes = splits.train.dimensions
-            torch.manual_seed(seed)
-            built = assemble(asked, sizes)
-            if first:
-                facts = {"question": question, "data": origin, "kind": type(splits.train).__name__, "dimensions": sizes}
-                run.update(
-                    **facts,
-                    served=served(asked, built),
-                    classes=list(getattr(splits.train, "classes", ())),
-                    shape=list(getattr(splits.train, "shape", splits.train.tensors()["x"].shape[1:])),
-                    preparation=splits.preparation,
-                    counts={part: len(split) for part, split in splits.parts().items()},
-                    command=command_line(question, origin),
-                    finished=False,
-                    device=str(place),
-                    threads=torch.get_num_threads(),
-                    products=route,
-                    processes=distributed.world(),
-                    versions=versions(),
-                    commit=commit(),
-                )
+            if distributed.rank() == 0:
+                run.update(**_facts(question, origin, splits, served(asked, built)), device=str(place), products=route)
             if weights := _starting_weights(asked):
                 built.get_submodule("on").load_state_dict(weights)
             torch.manual_seed(seed + 1_000_003 * (1 + distributed.rank()))
-            loop = Loop(
-                built.to(place), splits.place(place), run, seed, precision, previews, Progress(quiet or not first)
-            )
-            loop.run_to_the_end()
+            progress = Progress(quiet or distributed.rank() != 0)
+            Loop(built.to(place), splits.place(place), run, seed, precision, previews, progress).run_to_the_end()
     return run
+
+
+def _facts(question: Asked, origin: dict[str, Any], splits: Splits, used: Asked) -> dict[str, Any]:
+    """What run.json says from the start."""
+    train = splits.train
+    return {
+        "question": question,
+        "data": origin,
+        "kind": type(train).__name__,
+        "dimensions": train.dimensions,
+        "served": used,
+        "classes": list(getattr(train, "classes", ())),
+        "shape": list(getattr(train, "shape", train.tensors()["x"].shape[1:])),
+        "preparation": splits.preparation,
+        "counts": {part: len(split) for part, split in splits.parts().items()},
+        "command": command_line(question, origin),
+        "finished": False,
+        "threads": torch.get_num_threads(),
+        "processes": distributed.world(),
+        "versions": versions(),
+        "commit": commit(),
+    }
 
 
 def ask(system: str | type[System], on: str | None, quick: bool, given: dict[str, Any]) -> Asked:
@@ -144,7 +148,7 @@ def ask(system: str | type[System], on: str | None, quick: bool, given: dict[str
             raise InputError(
                 f"--on {on} is a trained run: its arguments are settled, leave out --on.{next(iter(inner))}"
             )
-        return asked | {"on": before.record["served"] | {"run": str(on), "weights": before.record.get("weights")}}
+        return asked | {"on": before.record["served"] | {"run": str(on), "weights": before.finished_record["weights"]}}
     return asked | {"on": ask(on, None, quick, inner)}
 
 

@@ -17,7 +17,7 @@ def test_linear_autoencoder_finds_the_subspace_of_pca() -> None:
     x = torch.randn(400, 12) * torch.tensor([3.0, 2.5, 2.0] + [0.7] * 9) @ basis + 1
     images = Images(x.view(400, 1, 3, 4))
     system = Autoencoder(1, 3, 4, hidden=(), latent=3, activation="identity", output="linear", rate=0.02)
-    for t in range(800):
+    for t in range(500):
         loss = system.step(images, Clock(step=t))["loss"]
     pca = PCA(3).fit(x.numpy())
     directions = system.decode(torch.eye(3)).flatten(1) - system.decode(torch.zeros(3, 3)).flatten(1)

@@ -33,9 +33,9 @@ def linear_is_pca(lab: Lab) -> Finding:
         )
         mean, axes, test = principal_axes(run)
         columns = run.system.get_parameter("decoder.0.weight").detach().double().numpy()
-        largest.append(np.degrees(subspace_angles(columns, axes)[0]))
+        largest.append(float(np.degrees(subspace_angles(columns, axes)[0])))
         cosines = np.abs((columns / np.linalg.norm(columns, axis=0)).T @ axes).max(1)
-        between.append(np.degrees(np.arccos(cosines)).mean())
+        between.append(float(np.degrees(np.arccos(cosines)).mean()))
         error = np.square((test - mean) - (test - mean) @ axes @ axes.T).sum(1).mean()
         excess.append(run.scores["reconstruction_error"] / error - 1)
     return Finding(
@@ -45,16 +45,17 @@ def linear_is_pca(lab: Lab) -> Finding:
             "mean angle of a code's axis to the nearest principal axis, in degrees": spread(between),
             "test reconstruction error beyond PCA's, as a share": spread(excess),
         },
-        note=f"Digits, {LATENT} latents, no hidden layer, all 1,257 training examples in a batch, 5 seeds; both subspaces from "
-        "the training data. Holds if the largest angle is below 1 degree and the axes are more than 10 degrees apart in every "
-        "seed.",
+        note=f"Digits, {LATENT} latents, no hidden layer, all 1,257 training examples in a batch, 5 seeds; both "
+        "subspaces from the training data. Holds if the largest angle is below 1 degree and the axes are more "
+        "than 10 degrees apart in every seed.",
     )
 
 
 def principal_axes(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """The training data's mean (D,) and first principal axes (D, L), and the test data (n, D)."""
     splits = run.data()
-    assert isinstance(splits.train, Images) and isinstance(splits.test, Images)
+    assert isinstance(splits.train, Images)
+    assert isinstance(splits.test, Images)
     train, test = (part.x.flatten(1).double().numpy() / 255 for part in (splits.train, splits.test))
     mean = train.mean(0)
     return mean, np.linalg.svd(train - mean, full_matrices=False)[2][:LATENT].T, test

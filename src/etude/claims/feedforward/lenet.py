@@ -18,6 +18,7 @@ def mnist_accuracy(lab: Lab) -> Finding:
             "distance from the published 99.05 %": sum(accuracy) / len(accuracy) - 99.05,
             "test cross-entropy in nats": spread(run.scores["cross_entropy"] for run in runs),
         },
-        note=f"Default arguments, the last of 20 epochs, {runs[0].record['counts']['train']:,} training examples (the paper has "
-        f"60,000) and the first {runs[0].record['counts']['test']:,} test images. Holds if every seed reaches 99 %.",
+        note=f"Default arguments, the last of 20 epochs, {runs[0].record['counts']['train']:,} training examples (the "
+        f"paper has 60,000) and the first {runs[0].record['counts']['test']:,} test images. Holds if every seed "
+        "reaches 99 %.",
     )

@@ -23,9 +23,10 @@ def xor_needs_two_layers(lab: Lab) -> Finding:
             "seeds that solve it, 2 hidden units": solved[2,],
             "seeds that solve it, 100 hidden units": solved[100,],
         },
-        note=f"{len(SEEDS)} seeds, sigmoid units, 1,000 epochs; the verdict is on the default 100 hidden units in every seed. "
-        "Two hidden units are enough to represent XOR, but some starts end in a local minimum. No line gets more than 3 points "
-        "right, and the cross-entropy of one layer is lowest where every probability is 1/2.",
+        note=f"{len(SEEDS)} seeds, sigmoid units, 1,000 epochs; the verdict is on the default 100 hidden units in "
+        "every seed. Two hidden units are enough to represent XOR, but some starts end in a local minimum. No "
+        "line gets more than 3 points right, and the cross-entropy of one layer is lowest where every "
+        "probability is 1/2.",
     )
 
 

@@ -22,15 +22,17 @@ def average_against_last(lab: Lab) -> Finding:
         scores = [(a.scores, b.scores) for a, b in zip(last, averaged, strict=True)]
         gains.append([a["cross_entropy"] - b["cross_entropy"] for a, b in scores])
         accuracies.append([b["accuracy"] - a["accuracy"] for a, b in scores])
-        numbers[f"test cross-entropy of the last iterate, {epochs} epochs"] = spread(a["cross_entropy"] for a, _ in scores)
+        numbers[f"test cross-entropy of the last iterate, {epochs} epochs"] = spread(
+            a["cross_entropy"] for a, _ in scores
+        )
         numbers[f"that less the average's, {epochs} epochs"] = spread(gains[-1])
         numbers[f"test accuracy of the average less the last iterate's, {epochs} epochs"] = spread(accuracies[-1])
     return Finding(
         holds=fmean(map(fmean, gains)) >= 0,
         numbers=numbers,
-        note="Digits; a dense net of 128 ReLU units at the constant default rate and momentum, decay 0.999, 5 seeds, in nats. Paired: "
-        "the average follows the very iterates of the other arm. Holds if the test cross-entropy is no higher, averaged over "
-        f"seeds and all of {EPOCHS} epochs.",
+        note="Digits; a dense net of 128 ReLU units at the constant default rate and momentum, decay 0.999, 5 seeds, "
+        "in nats. Paired: the average follows the very iterates of the other arm. Holds if the test "
+        f"cross-entropy is no higher, averaged over seeds and all of {EPOCHS} epochs.",
     )
 
 

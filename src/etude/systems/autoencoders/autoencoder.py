@@ -97,8 +97,7 @@ class Autoencoder(System):
     ) -> None:
         super().__init__()
         self.output, self.epochs, self.batch = output, epochs, batch
-        # deviates: all layers learn at once from random weights; the paper pretrains them one by one as Boltzmann
-        # machines
+        # deviates: all layers learn at once; the paper pretrains them one by one as Boltzmann machines
         if layout == "dense":
             features = channels * height * width
             self.encoder = nn.Sequential(nn.Flatten(), *dense([features, *hidden, latent], activation))

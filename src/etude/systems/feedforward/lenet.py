@@ -163,7 +163,7 @@ class LeNet(Classifier):
         """y of (7), how far an image is from each class: x (N, C, H, W) in [0, 1] to (N, K)."""
         padded = F.pad(x, [self.padding] * 4)
         scaled = 1.275 * padded - 0.1  # background -0.1, ink 1.175 (section II.B)
-        f6: Tensor = self.network(scaled)
+        f6: Tensor = self.network(scaled).to(x.dtype)
         return f6.square().sum(1, keepdim=True) - 2 * f6 @ self.codes.T + UNITS
 
     @torch.no_grad()

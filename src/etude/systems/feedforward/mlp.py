@@ -117,7 +117,7 @@ class MLP(Classifier):
 
     def step(self, batch: Vectors, clock: Clock) -> Losses:
         assert batch.y is not None
-        return {"loss": descend(self.optimizer, self.error(self.network(batch.x), batch.y))}
+        return {"loss": descend(self.optimizer, self.error(self.network(batch.x).to(batch.x.dtype), batch.y))}
 
     def error(self, output: Tensor, y: Tensor) -> Tensor:
         """The loss by its name: output (N, C) and y, (N,) classes or (N, C) numbers, to ()."""

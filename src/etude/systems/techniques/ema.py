@@ -73,8 +73,7 @@ class EMA(System):
     def update(self) -> None:
         """Move the average towards the weights of this moment, and copy what is counted rather than learned."""
         # deviates: an exponential average, which forgets the early iterates; the paper's is the plain mean
-        # deviates: d_t = min(d, (1 + t) / (10 + t)), as in TensorFlow's ExponentialMovingAverage, to leave the start
-        # behind
+        # deviates: d_t = min(d, (1 + t) / (10 + t)), as in TensorFlow's ExponentialMovingAverage
         keep = ((1 + self.updates) / (10 + self.updates)).clamp(max=self.decay)
         for average, iterate in zip(self.average.parameters(), self.on.parameters(), strict=True):
             average.lerp_(iterate, (1 - keep).to(average.dtype))

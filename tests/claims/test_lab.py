@@ -1,0 +1,233 @@
+import ast
+import json
+import math
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import kstest
+from torch import nn
+
+from etude.catalogue import Entry, entries
+from etude.claims import lab
+from etude.claims.autoencoders import vae
+from etude.claims.feedforward import mlp
+from etude.claims.gans import gan
+from etude.claims.lab import Claim, Finding, Lab, claim, spread
+from etude.claims.techniques import ema
+from etude.data import source
+from etude.data.kinds import Images, Splits
+from etude.engine.run import Run
+from etude.engine.train import train
+from etude.errors import InputError
+from etude.systems.feedforward.lenet import RUBBISH, LeNet
+from etude.systems.gans.gan import GAN
+
+EVERY = [(system, each) for system in sorted(entries()) for each in lab.claims(system)]
+
+
+@claim("the sea is salt", source="Anonymous 1900, page 1", minutes=0.1)
+def salt(at: Lab) -> Finding:
+    return Finding(True, {"grams a litre": spread([34, 35, 36])}, "at the surface")
+
+
+@claim("the moon is cheese", source="Anonymous 1900, page 2", minutes=0.1)
+def cheese(at: Lab) -> Finding:
+    return Finding(False, {"share of cheese": 0.0})
+
+
+@pytest.fixture
+def filed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of findings of its own, and two claims about the dense net."""
+    monkeypatch.setattr(lab, "FINDINGS", tmp_path / "findings.jsonl")
+    monkeypatch.setattr(lab, "claims", lambda system: [salt, cheese] if system == "mlp" else [])
+    return tmp_path / "findings.jsonl"
+
+
+def test_findings_are_filed_and_read_back(filed: Path) -> None:
+    written = lab.reproduce("mlp", Lab())
+    assert [json.loads(line) for line in filed.read_text().splitlines()] == written
+    found = lab.findings()
+    assert found["mlp", "salt"]["verdict"] == "holds"
+    assert found["mlp", "cheese"]["verdict"] == "fails"
+    assert found["mlp", "salt"]["numbers"]["grams a litre"]["mean"] == 35
+    assert found["mlp", "salt"]["command"] == "etude reproduce mlp --only salt"
+    assert not found["mlp", "salt"]["stale"]
+
+
+def test_only_one_claim_is_run_and_the_newest_finding_counts(filed: Path) -> None:
+    lab.reproduce("mlp", Lab(), only="cheese")
+    lines = filed.read_text().splitlines()
+    assert [json.loads(line)["claim"] for line in lines] == ["cheese"]
+    filed.write_text("\n".join([json.dumps(json.loads(lines[0]) | {"verdict": "holds"}), lines[0]]) + "\n")
+    assert lab.findings()["mlp", "cheese"]["verdict"] == "fails"
+
+
+def test_unknown_names_suggest_the_nearest(filed: Path) -> None:
+    with pytest.raises(InputError, match="did you mean 'cheese'"):
+        lab.reproduce("mlp", Lab(), only="chese")
+    with pytest.raises(InputError, match="vae has no claims"):
+        lab.reproduce("vae", Lab())
+    assert not filed.exists()
+
+
+def test_an_unknown_system_suggests_the_nearest() -> None:
+    with pytest.raises(InputError, match="did you mean 'lenet'"):
+        lab.claims("lennet")
+
+
+SYSTEM = '"""A system."""\n\nRATE = 0.1\n'
+CLAIMS = '''"""Claims."""
+
+SEEDS = 3
+
+
+@claim("one", source="a", minutes=1)
+def one(lab):
+    return SEEDS
+
+
+@claim("two", source="b", minutes=1)
+def two(lab):
+    return 2
+'''
+
+
+@pytest.mark.parametrize(
+    ("system", "claims", "changed"),
+    [
+        (SYSTEM, CLAIMS, set()),
+        ("# a comment\n" + SYSTEM.replace("A system.", "The system."), CLAIMS.replace('"""Claims."""', ""), set()),
+        (SYSTEM, CLAIMS.replace("return 2", "return 4"), {"two"}),
+        (SYSTEM, CLAIMS.replace('"one"', '"more than one"'), {"one"}),
+        (SYSTEM, CLAIMS.replace("SEEDS = 3", "SEEDS = 5"), {"one", "two"}),
+        (SYSTEM.replace("0.1", "0.2"), CLAIMS, {"one", "two"}),
+    ],
+)
+def test_a_finding_is_stale_once_what_it_depends_on_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, claims: str, changed: set[str]
+) -> None:
+    file, about = tmp_path / "system.py", tmp_path / "claims.py"
+    monkeypatch.setattr(lab, "entries", lambda: {"toy": Entry("toy", "toys", "etude.systems.toys.toy", file)})
+    monkeypatch.setattr(lab, "_file", lambda _: about)
+    monkeypatch.setattr(lab, "FINDINGS", tmp_path / "findings.jsonl")
+    file.write_text(SYSTEM)
+    about.write_text(CLAIMS)
+    filed = [{"system": "toy", "claim": name, "code": lab.code("toy", name)} for name in ("one", "two")]
+    lab.FINDINGS.write_text("".join(json.dumps(line) + "\n" for line in filed))
+    file.write_text(system)
+    about.write_text(claims)
+    assert {name for (_, name), finding in lab.findings().items() if finding["stale"]} == changed
+
+
+def test_spread_is_the_mean_and_the_sample_deviation() -> None:
+    assert spread([1, 2, 3, 4]) == {"mean": 2.5, "deviation": math.sqrt(5 / 3), "values": [1.0, 2.0, 3.0, 4.0]}
+    assert spread([2.0])["deviation"] == 0
+
+
+def test_every_system_has_claims_that_say_what_where_and_how_long() -> None:
+    assert {system for system, _ in EVERY} == set(entries())
+    for _, each in EVERY:
+        assert len(each.statement) > 20
+        assert len(each.source) > 5
+        assert 0 < each.minutes <= 30
+
+
+def test_claims_do_not_assert() -> None:
+    """An `assert` in an experiment may narrow a type; a verdict is returned."""
+    for path in Path(lab.__file__).parent.glob("*/*.py"):
+        asserted = [node.test for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assert)]
+        assert all("isinstance" in ast.unparse(test) for test in asserted)
+
+
+class ShortLab(Lab):
+    """Every run cut to a few steps of 20 examples: 80 passes of a VAE on MNIST, where claims look at them, else 3."""
+
+    def run(self, system: str, data: Any = None, **asked: Any) -> Run:
+        prefix, most = "on." if "on" in asked else "", 80 if (system, data) == ("vae", "mnist") else 3
+        epochs = min(asked.get(f"{prefix}epochs", most), most)
+        short = {f"{prefix}epochs": epochs, f"{prefix}batch": 20}
+        return train(system, data, runs=self.runs, device="cpu", quiet=True, **asked | short)
+
+
+def few(splits: Splits) -> Splits:
+    parts: dict[str, Any] = {name: part[:20] for name, part in splits.parts().items()}
+    return Splits(**parts, name=splits.name)
+
+
+def small(name: str) -> Splits:
+    """A source cut to 20 examples a split; noise in the place of MNIST, so that no file is needed."""
+    if not name.startswith("mnist"):
+        module, function = source.SOURCES[name][0].split(":")
+        return few(getattr(import_module(module), function)())
+    x = torch.randint(256, (20, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    whole = Images(x, torch.arange(20) % 10, tuple("0123456789"))
+    return Splits(whole, whole, whole, name)
+
+
+@pytest.fixture(scope="module")
+def lab_of_few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    draws = few(gan.normal())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "_named", lambda name: lambda data_dir: small(name))
+        patch.setattr(gan, "normal", lambda: draws)
+        patch.setattr(vae, "LONGEST", 3)
+        for module in (mlp, vae, gan, ema):
+            patch.setattr(module, "SEEDS", range(2))
+        yield ShortLab(runs=tmp_path_factory.mktemp("runs"), seeds=(0,))
+
+
+@pytest.mark.parametrize(("system", "each"), EVERY, ids=lambda value: value.name if isinstance(value, Claim) else value)
+def test_every_experiment_runs(lab_of_few: Lab, system: str, each: Claim) -> None:
+    found = each.experiment(lab_of_few)
+    assert isinstance(found.holds, bool)
+    assert found.note
+    for value in found.numbers.values():
+        mean = value["mean"] if isinstance(value, dict) else value
+        assert math.isfinite(mean)
+    json.dumps(found.numbers)
+
+
+def test_the_density_of_a_linear_generator_is_that_of_its_samples() -> None:
+    torch.manual_seed(0)
+    layer = nn.Sequential(nn.Linear(4, 1))
+    x = torch.linspace(-4, 4, 4001, dtype=torch.float64)
+    density = gan.density(layer, x)
+    assert torch.trapezoid(density, x) == pytest.approx(1, abs=1e-6)
+    with torch.no_grad():
+        samples = layer(2 * torch.rand(20_000, 4) - 1)[:, 0]
+    cumulative = torch.cumulative_trapezoid(density, x)
+    assert kstest(samples.numpy(), lambda at: np.interp(at, x[1:].numpy(), cumulative.numpy())).pvalue > 0.01
+
+
+def test_a_gradient_of_the_minimax_loss_is_that_of_the_other_times_the_odds() -> None:
+    """-D against -(1 - D) at the logit: with one D for all samples the gradients differ by D / (1 - D)."""
+    torch.manual_seed(0)
+    system = GAN(2, latent=3, hidden=(8,), discriminator_units=4, pieces=2, output="linear").eval()
+    final = system.discriminator[-1]
+    assert isinstance(final, nn.Linear)
+    nn.init.constant_(final.bias, -12.0)
+    final.weight.data.mul_(1e-4)
+    d, minimax, nonsaturating = gan.gradients(system)
+    assert minimax / nonsaturating == pytest.approx(d / (1 - d), rel=1e-2)
+
+
+def test_rubbish_competes_with_the_classes() -> None:
+    torch.manual_seed(0)
+    reader = LeNet(1, 28, 28, 10)
+    x = torch.rand(5, 1, 28, 28)
+    with torch.no_grad():
+        weights = torch.exp(-reader.distances(x).double())
+    expected = weights / (weights.sum(1, keepdim=True) + math.exp(-RUBBISH))
+    assert torch.allclose(vae.posterior(reader, x).double(), expected, atol=1e-5)
+
+
+def test_recognised_examples_and_their_classes() -> None:
+    posterior = torch.tensor([[0.95, 0.01], [0.5, 0.4], [0.02, 0.9], [0.97, 0.0]])
+    assert vae.recognised(posterior) == 0.75
+    assert vae.classes(posterior) == 2
+    assert vae.classes(posterior[:2]) == 1

@@ -1,6 +1,6 @@
-"""How soon something happens: `etude --help`, and the first step of `etude train vae`, in seconds of wall clock, best of five.
+"""How soon something happens: `etude --help` and the first step of `etude train vae`, in seconds, best of five.
 
-    python benchmarks/start.py      writes benchmarks/start.json
+python benchmarks/start.py      writes benchmarks/start.json
 """
 
 import json

@@ -10,7 +10,7 @@ import pytest
 from etude import catalogue
 from etude.catalogue import entries, find, name_of
 from etude.errors import InputError
-from etude.systems.system import System
+from etude.systems.system import Phase, System
 
 THIRD_PARTY = '''"""Adaline: Widrow and Hoff, "Adaptive switching circuits", 1960."""
 
@@ -64,7 +64,8 @@ def test_unknown_name_suggests_the_nearest() -> None:
 
 def test_class_outside_the_catalogue_is_refused() -> None:
     class Stray(System):
-        pass
+        def phases(self) -> list[Phase]:
+            return []
 
     with pytest.raises(InputError, match="Stray is not in the catalogue"):
         name_of(Stray)

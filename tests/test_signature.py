@@ -6,7 +6,7 @@ import pytest
 
 from etude.errors import InputError
 from etude.signature import acts_on_another, arguments, dimensions, fit, resolve
-from etude.systems.system import System
+from etude.systems.system import Phase, System
 
 
 class Example(System):
@@ -35,6 +35,9 @@ class Example(System):
         flag: bool = False,
     ) -> None:
         super().__init__()
+
+    def phases(self) -> list[Phase]:
+        return []
 
 
 def test_lines_give_meaning_range_and_source() -> None:

@@ -19,8 +19,9 @@ from etude.report.files import image_shape, write_examples, write_predictions
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("runs")
     table = folder / "table.csv"
-    rows = ["width,colour,target", *(f"{i % 7},{'red' if i % 2 else 'blue'},{'odd' if i % 2 else 'even'}" for i in range(60))]
-    table.write_text("\n".join(rows))
+    kinds = [("blue", "even"), ("red", "odd")]
+    rows = [f"{i % 7},{colour},{target}" for i in range(60) for colour, target in kinds[i % 2 : i % 2 + 1]]
+    table.write_text("\n".join(["width,colour,target", *rows]))
     tiny = {"runs": folder, "quiet": True, "epochs": 5}
     return {
         "pictures": etude.train("vae", "digits", latent=2, hidden=(8,), **tiny),

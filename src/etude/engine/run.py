@@ -153,7 +153,7 @@ class Run:
         splits = source.load(asked["asked"] if given is None else given, data_dir=data_dir, target=asked["target"])
         splits = splits.as_kind(getattr(kinds, self.record["kind"]))
         if given is None and splits.digest() != self.question["digest"]:
-            raise InputError(f"{asked['asked']} is not what {self.folder} was trained on: its files changed, give --data")
+            raise InputError(f"{asked['asked']} is not what {self.folder} was trained on: give --data")
         return splits
 
     def previews(self) -> dict[int, Tensor]:

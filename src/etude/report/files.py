@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from etude.data import kinds, source
-from etude.data.kinds import Batch, walk
+from etude.data.kinds import walk
 from etude.engine.run import Run
 from etude.errors import InputError
 from etude.report.figures import sheet
@@ -41,53 +41,32 @@ def write_examples(run: Run, examples: Tensor, out: Path | None, stem: str) -> P
 
 
 def write_predictions(run: Run, path: Path, out: Path | None) -> str:
-    """Write what the system says about new input, a row for each example; returns a line to print, empty for standard
-    output.
+    """Write what the system says about new input, a row for each example; returns a line to print, empty without `out`.
 
     Raises:
         InputError: the input is not what the run was trained on, or the system has no verb for it.
     """
     system = run.system
-    verb = next((v for v in ("classify", "cluster", "predict", "encode") if _offers(system, v, run)), None)
-    if verb is None:
-        raise InputError(
-            f"{run.folder} holds the system {type(system).__name__}, which predicts nothing from input: try `etude sample`"
-        )
-    batch = read_like(run, path)
-    rows = [row for part in walk(batch, system.device) for row in getattr(system, verb)(part.tensors()["x"]).tolist()]
     classes = run.record["classes"]
-    header = (
-        ["example", "class", *classes]
-        if verb == "classify"
-        else ["example", *(f"{verb}_{i}" for i in range(_width(rows)))]
-    )
-    named = [
-        [i, classes[row.index(max(row))], *map(_short, row)] if verb == "classify" else [i, *map(_short, _listed(row))]
-        for i, row in enumerate(rows)
-    ]
+    verbs = ("classify", "cluster", "predict", "encode") if classes else ("cluster", "predict", "encode")
+    verb = next((v for v in verbs if hasattr(system, v)), None)
+    if verb is None:
+        raise InputError(f"{run.folder}: {type(system).__name__} predicts nothing from input, try `etude sample`")
+    batch = source.read(path, getattr(kinds, run.record["kind"]), run.record["preparation"])
+    said = [getattr(system, verb)(part.tensors()["x"]) for part in walk(batch, system.device)]
+    rows = [row for part in said for row in part.reshape(len(part), -1).tolist()]
+    if verb == "classify":
+        header = ["example", "class", *classes]
+        table = [[i, classes[row.index(max(row))], *map(_short, row)] for i, row in enumerate(rows)]
+    else:
+        header = ["example", *(f"{verb}_{place}" for place in range(len(rows[0])))]
+        table = [[i, *map(_short, row)] for i, row in enumerate(rows)]
     if out is None:
-        csv.writer(sys.stdout).writerows([header, *named])
+        csv.writer(sys.stdout).writerows([header, *table])
         return ""
     with out.open("w", newline="") as file:
-        csv.writer(file).writerows([header, *named])
-    return f"{len(named)} predictions in {out}"
-
-
-def read_like(run: Run, path: Path) -> Batch:
-    """New input, prepared as the run's training data were."""
-    return source.read(path, getattr(kinds, run.record["kind"]), run.record["preparation"])
-
-
-def _offers(system: Any, verb: str, run: Run) -> bool:
-    return hasattr(system, verb) and not (verb == "classify" and not run.record["classes"])
-
-
-def _listed(row: Any) -> list[Any]:
-    return row if isinstance(row, list) else [row]
-
-
-def _width(rows: list[Any]) -> int:
-    return len(_listed(rows[0])) if rows else 0
+        csv.writer(file).writerows([header, *table])
+    return f"{len(table)} predictions in {out}"
 
 
 def _short(value: Any) -> str:

@@ -1,7 +1,7 @@
 """The one abstraction: a system is what a paper proposes, networks and the rule that trains them."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -128,7 +128,7 @@ def descend(optimizer: Optimizer, loss: Tensor, *, rate: float | None = None, cl
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     optimizer.zero_grad(set_to_none=True)
-    loss.backward(inputs=parameters)  # type: ignore[no-untyped-call]
+    loss.backward(inputs=parameters)
     gradients = [p.grad for p in parameters if p.grad is not None]
     if distributed.is_initialized():
         _average(gradients)
@@ -154,19 +154,16 @@ def _average(gradients: Sequence[Tensor]) -> None:
 
 
 def optimizers(system: nn.Module) -> dict[str, Optimizer]:
-    """Every optimizer held by the system or a module in it, as an attribute or in a list, tuple or dictionary."""
+    """Every optimizer held by the system or a module in it, as an attribute or in lists, tuples and dictionaries."""
     found: dict[str, Optimizer] = {}
     for path, module in system.named_modules():
-        for name, value in vars(module).items():
-            for key, item in _items(value):
-                if isinstance(item, Optimizer):
-                    found[".".join(filter(None, (path, name, key)))] = item
+        found |= {f"{path}.{name}".lstrip("."): optimizer for name, optimizer in _held(vars(module))}
     return found
 
 
-def _items(value: Any) -> Iterable[tuple[str, Any]]:
-    if isinstance(value, dict):
-        return [(str(key), item) for key, item in value.items()]
-    if isinstance(value, list | tuple):
-        return [(str(place), item) for place, item in enumerate(value)]
-    return [("", value)]
+def _held(value: Any) -> Iterator[tuple[str, Optimizer]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    for key, item in items:
+        if isinstance(item, Optimizer):
+            yield str(key), item
+        yield from ((f"{key}.{name}", optimizer) for name, optimizer in _held(item))

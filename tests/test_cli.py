@@ -150,6 +150,7 @@ MISTAKES = [
     (["train", "ema"], "ema acts on another system"),
     (["train", "ema", "--on", "gna"], "did you mean 'gan'?"),
     (["sample"], "RUN is missing"),
+    (["sample", "one", "two"], "two is one too many for `etude sample`"),
     (["sample", "nowhere"], "nowhere is not the folder of a run"),
     (["compare", "one"], "at least two runs"),
     (["show", "vea"], "did you mean 'vae'?"),
@@ -172,3 +173,33 @@ def test_wrong_verbs_for_a_run_are_told(mlp: Path, vae: Path, capsys: pytest.Cap
 def test_input_of_another_size_is_told(mlp: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (9, 8)).save(tmp_path / "other.png")
     assert re.search("8.*8", told(capsys, "predict", mlp, tmp_path / "other.png"))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "line"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted"),
+        (MemoryError("cannot allocate"), 2, "out of memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"), 2, "out of memory"),
+    ],
+)
+def test_trouble_outside_a_step_is_one_line_too(
+    trouble: BaseException, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*given: object, **named: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr("etude.cli.train", fail)
+    assert main(["train", "vae"]) == code
+    err = capsys.readouterr().err
+    assert line in err
+    assert err.count("\n") == 1
+
+
+def test_a_fault_of_ours_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*given: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr("etude.cli.train", fail)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        main(["train", "vae"])

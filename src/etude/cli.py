@@ -13,6 +13,7 @@ from tyro import _errors as rejected
 from tyro.conf import Positional
 
 from etude.catalogue import nearest
+from etude.engine.stopping import Stopped
 from etude.errors import InputError
 
 if TYPE_CHECKING:
@@ -315,9 +316,9 @@ def _line(event: rejected.ParseErrorEvent, words: Sequence[str], flags: dict[str
     """What tyro found wrong, as one line: what came, what was expected, what to do."""
     match event:
         case rejected.UnrecognizedArgs(tokens=tokens):
-            return _unknown(tokens[0], event.prog, flags)
+            return _unknown(tokens[0], event.prog, flags, words)
         case rejected.MissingArgs(unrecognized_tokens=[token, *_]) | rejected.MissingSubcommand(found_token=str(token)):
-            return _unknown(token, event.prog, flags)
+            return _unknown(token, event.prog, flags, words)
         case rejected.MissingArgs(missing_arguments=missing):
             names = ", ".join(m.arg.field.extern_name.upper() for m in missing)
             return f"{names} is missing: see `{event.prog} {words[0] if words else ''} --help`"
@@ -334,9 +335,14 @@ def _line(event: rejected.ParseErrorEvent, words: Sequence[str], flags: dict[str
     return f"not understood: {' '.join(words)}; see `{event.prog} --help`"
 
 
-def _unknown(token: str, prog: str, flags: dict[str, str]) -> str:
-    if not token.startswith("-") and prog in ("etude", "etude data"):
-        return str(nearest(token, DATA_VERBS if prog == "etude data" else VERBS, "verb"))
+def _unknown(token: str, prog: str, flags: dict[str, str], words: Sequence[str]) -> str:
+    verbs = {"etude": VERBS, "etude data": DATA_VERBS}.get(prog, {})
+    if not token.startswith("-") and verbs:
+        return (
+            f"{token} is one too many for `{prog} {words[0]}`"
+            if words[0] in verbs
+            else str(nearest(token, verbs, "verb"))
+        )
     near = difflib.get_close_matches(token.partition("=")[0].replace("_", "-"), flags, n=1, cutoff=0.4)
     return f"{token} is not known to `{prog}`" + (f": did you mean {near[0]}?" if near else f": see `{prog} --help`")
 
@@ -371,14 +377,22 @@ def main(words: Sequence[str] | None = None) -> int:
             _parse(DATA_VERBS, words[1:], "etude data")
         else:
             _parse(VERBS, words, "etude")
-    except InputError as error:
+    except (InputError, Stopped) as error:
         print(f"etude: {error}", file=sys.stderr)
-        return 2
-    except Exception as error:
-        if type(error).__name__ != "Stopped":
+        return error.code if isinstance(error, Stopped) else 2
+    except KeyboardInterrupt:
+        print("etude: interrupted, nothing was changed", file=sys.stderr)
+        return 130
+    except (RuntimeError, MemoryError) as error:
+        from etude.engine.diagnosis import out_of_memory
+
+        if not out_of_memory(error):
             raise
-        print(f"etude: {error}", file=sys.stderr)
-        return int(getattr(error, "code", 1))
+        print(
+            f"etude: out of memory ({str(error).partition(chr(10))[0]}): take less data or a smaller system",
+            file=sys.stderr,
+        )
+        return 2
     return 0
 
 

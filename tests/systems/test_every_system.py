@@ -169,7 +169,7 @@ def test_verbs_return_what_they_promise(name: str, tiny: Run) -> None:
 def test_learns_what_it_cannot_fail(name: str, tiny: Run) -> None:
     system: Any = tiny.system
     data = toy(kind_of(name))
-    assert set(tiny.scores) == {metric.__name__ for metric in system.metrics}
+    assert set(tiny.scores) == {metric.__name__ for metric in (*system.metrics, *system.final_metrics)}
     test = data.test.to("cpu")
     x, y = test.tensors()["x"], test.tensors()["y"]
     if isinstance(system, Classifier):

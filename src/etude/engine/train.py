@@ -407,7 +407,7 @@ class Loop:
         path = self.run.folder / "model.safetensors"
         write_tensors(path, dict(self.system.served.state_dict()))
         with self.undisturbed():
-            write_json(self.run.folder / "scores.json", scores(self.system, self.splits.test))
+            write_json(self.run.folder / "scores.json", final_scores(self.system, self.splits.test))
         self.run.update(finished=True, weights=sha256(path), seconds=sum(line["seconds"] for line in self.run.log))
         if self.writer is not None:
             self.writer.close()
@@ -416,6 +416,11 @@ class Loop:
 def scores(system: System, split: Batch) -> dict[str, float]:
     """Each of the system's metrics on a split."""
     return {metric.__name__: metric(system.served, split) for metric in system.metrics}
+
+
+def final_scores(system: System, split: Batch) -> dict[str, float]:
+    """Each of the system's metrics, those too dear for every pass included."""
+    return scores(system, split) | {m.__name__: m(system.served, split) for m in system.final_metrics}
 
 
 def evaluate(run: Run, data: Any = None) -> dict[str, float]:
@@ -432,7 +437,7 @@ def evaluate(run: Run, data: Any = None) -> dict[str, float]:
     system = run.system
     with torch.random.fork_rng(), products(system.device):
         torch.manual_seed(run.question["seed"])
-        found = scores(system, splits.test)
+        found = final_scores(system, splits.test)
     if data is None:
         write_json(run.folder / "scores.json", found)
     return found

@@ -137,7 +137,8 @@ def idea(view: View) -> Iterator[Section]:
 
 def scores(view: View) -> Iterator[Section]:
     """Each metric on the test split, and what it says."""
-    meaning = {metric.__name__: (inspect.getdoc(metric) or "").partition("\n")[0] for metric in view.system.metrics}
+    metrics = (*view.system.metrics, *view.system.final_metrics)
+    meaning = {metric.__name__: (inspect.getdoc(metric) or "").partition("\n")[0] for metric in metrics}
     rows = [(name.replace("_", " "), f"{value:.5g}", meaning.get(name, "")) for name, value in view.run.scores.items()]
     if rows:
         yield Section("Scores on the test split", head=("score", "value", "what it says"), rows=rows)

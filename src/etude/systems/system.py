@@ -74,11 +74,20 @@ class System(nn.Module):
     An `__init__` argument without a default is a dimension of the data (or `on`, the system that this one acts on); a
     keyword argument with one is a hyperparameter, and the default is the paper's. Each has a line under `Args:` that
     gives its meaning, its range (`in [0, 1)`) and, in brackets at the end, the source of the default.
+
+    Attributes:
+        paper: where it comes from.
+        kind: the data it learns from.
+        metrics: measured on the validation split after every pass, and on the test split at the end.
+        final_metrics: too dear for every pass, measured on the test split alone.
+        tiny: arguments small enough for a unit test.
+        quick: arguments that learn something worth seeing in minutes on two cores.
     """
 
     paper: ClassVar[Paper]
     kind: type[Batch] = Batch
     metrics: tuple[Metric, ...] = ()
+    final_metrics: tuple[Metric, ...] = ()
     tiny: ClassVar[dict[str, Any]] = {}
     quick: ClassVar[dict[str, Any]] = {}
 

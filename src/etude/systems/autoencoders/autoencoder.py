@@ -56,13 +56,12 @@ class Autoencoder(System):
         channels: C.
         height: H.
         width: W.
-        layout: `dense` layers, or `convolutional` ones that each halve height and width (section 1 of the course's
-            module 3).
+        layout: `dense` layers, or `convolutional` ones that each halve height and width (course 004, module 3).
         hidden: units of the encoder's hidden layers, or channels of its convolutions, in [1, inf); the decoder has them
             in reverse (page 506).
         latent: L, numbers in a code, in [1, inf) (page 506).
-        activation: between the layers, by name; `identity` makes the whole linear (no pretraining needs the paper's
-            sigmoid).
+        activation: between the layers, by name; `identity` makes the whole linear (the paper has sigmoids, after its
+            pretraining).
         output: `sigmoid` for data in [0, 1], `linear` for any numbers (page 506).
         rate: Adam's learning rate, in (0, inf) (Kingma and Ba 2015).
         epochs: passes over the training data, in [0, inf) (no paper fixes it).

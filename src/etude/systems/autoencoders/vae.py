@@ -22,7 +22,7 @@ from etude.data.kinds import Splits, Vectors
 from etude.errors import InputError
 from etude.functional.divergences import kl_standard_normal
 from etude.functional.likelihoods import bernoulli_log_likelihood, gaussian_log_likelihood
-from etude.metrics.likelihood import elbo
+from etude.metrics.likelihood import elbo, log_likelihood
 from etude.metrics.reconstruction import reconstruction_error
 from etude.nn.dense import dense
 from etude.systems.system import Clock, Losses, Paper, Phase, System, descend
@@ -49,6 +49,7 @@ class VAE(System):
     )
     kind = Vectors
     metrics = (elbo, reconstruction_error)
+    final_metrics = (log_likelihood,)
     tiny = {"latent": 2, "hidden": (16,), "epochs": 40, "batch": 10, "rate": 5e-3}
     quick = {"latent": 8, "hidden": (256, 128), "epochs": 150, "batch": 50, "rate": 1e-3}
 

@@ -38,7 +38,7 @@ class EMA(System):
 
     def __init__(self, on: System, *, decay: float = 0.999) -> None:
         super().__init__()
-        self.kind, self.metrics = on.kind, on.metrics
+        self.kind, self.metrics, self.final_metrics = on.kind, on.metrics, on.final_metrics
         self.decay = decay
         self.on = on
         self.average = copy.deepcopy(on)

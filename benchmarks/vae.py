@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pythae.data.datasets import BaseDataset
@@ -29,7 +29,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from etude.data import source
 from etude.engine.train import train
 
-SIZES, LATENT, BATCH, RATE, PASSES = (784, 500, 250), 20, 100, 5e-4, 3
+Precision = Literal["float32", "bf16"]
+LATENT, BATCH, RATE, PASSES = 20, 100, 5e-4, 3
 PRODUCTS = 784 * 500 + 500 * 250 + 250 * 2 * LATENT + LATENT * 250 + 250 * 500 + 500 * 784
 OPERATIONS = 2 * BATCH * (3 * PRODUCTS - 784 * 500)  # forward, weights' gradients, inputs' but for the first layer's
 
@@ -96,7 +97,7 @@ def pythae(x: Tensor) -> Iterator[float]:
             yield time.perf_counter() - began
 
 
-def etude(precision: str, seed: int, epochs: int) -> tuple[list[float], float]:
+def etude(precision: Precision, seed: int, epochs: int) -> tuple[list[float], float]:
     """Étude's engine: the seconds of each pass, and the bound on the test split."""
     with tempfile.TemporaryDirectory() as folder:
         run = train("vae", "mnist", epochs=epochs, precision=precision, seed=seed, runs=folder, quiet=True)
@@ -127,8 +128,8 @@ def main() -> None:
     for loop in loops.values():
         next(loop)
     took: dict[str, list[float]] = {name: [] for name in ("plain loop", "pythae", "etude float32", "etude bf16")}
-    bounds: dict[str, list[float]] = {"float32": [], "bf16": []}
-    peaks: dict[str, list[float]] = {"float32": [], "bf16": []}
+    bounds: dict[Precision, list[float]] = {"float32": [], "bf16": []}
+    peaks: dict[Precision, list[float]] = {"float32": [], "bf16": []}
     for seed in range(rounds):
         for name, loop in loops.items():
             took[name] += [next(loop) for _ in range(PASSES)]
@@ -140,7 +141,9 @@ def main() -> None:
     report(took, bounds, peaks, steps)
 
 
-def report(took: dict[str, list[float]], bounds: dict[str, Any], peaks: dict[str, list[float]], steps: int) -> None:
+def report(
+    took: dict[str, list[float]], bounds: dict[Precision, list[float]], peaks: dict[Precision, list[float]], steps: int
+) -> None:
     step = {name: statistics.median(seconds) / steps for name, seconds in took.items()}
     top = {precision: max(values) for precision, values in peaks.items()}
     found: dict[str, Any] = {"threads": torch.get_num_threads(), "torch": torch.__version__, "rows": {}}

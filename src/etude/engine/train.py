@@ -83,8 +83,8 @@ def train(
     run = Run(folder_of(question, Path(runs)))
     if run.finished:
         return run
-    told = data if isinstance(data, str) else str(data) if isinstance(data, Path) else None
-    origin = {"asked": name if data is None else told, "data_dir": data_dir and str(data_dir), "target": target}
+    told = str(data) if isinstance(data, str | Path) else name if data is None else None
+    origin = {"asked": told, "data_dir": data_dir and str(data_dir), "target": target}
     with products(place) as route, distributed.processes(place):
         torch.manual_seed(seed)
         built = assemble(asked, splits.train.dimensions)

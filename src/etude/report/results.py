@@ -4,6 +4,7 @@ python -m etude.report.results            writes them
 python -m etude.report.results --check    says whether they are up to date; exit code 1 if not
 """
 
+import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,27 @@ def results(findings: Findings) -> str:
         parts += [f"## {entry.name}", f"{entry.summary}"] if claims else []
         for claim in claims:
             parts += _measured(claim, findings.get((entry.name, claim.name)))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *speed()]) + "\n"
+
+
+def speed() -> Iterator[str]:
+    """What the benchmarks measured, each in one run: ratios to peers, and how soon something happens."""
+    training, start = (ROOT / "benchmarks" / name for name in ("vae.json", "start.json"))
+    if training.exists():
+        found = json.loads(training.read_text())
+        peaks = ", ".join(f"{value} GFLOP/s in {name}" for name, value in found["peak, GFLOP/s"].items())
+        yield "## Speed"
+        yield (
+            "A VAE (784-500-250-20, batch 100) on MNIST, `make bench`, steps alone. The largest matrix product of "
+            f"the same run reached {peaks} ({found['threads']} threads, torch {found['torch']})."
+        )
+        head = ["contestant", *dict.fromkeys(key for row in found["rows"].values() for key in row)]
+        yield _table(
+            head, [[name, *(number(row.get(key, "")) for key in head[1:])] for name, row in found["rows"].items()]
+        )
+    if start.exists():
+        rows = [[name, *map(number, row.values())] for name, row in json.loads(start.read_text()).items()]
+        yield _table(("what", "seconds", "promised"), rows)
 
 
 def _measured(claim: Claim, found: Found | None) -> Iterator[str]:

@@ -62,8 +62,8 @@ docs: .venv/.docs
 	$(BIN)/sphinx-build -W --quiet -b html docs docs/_build
 
 dist: .venv/.dev
-	rm -rf dist && $(BIN)/python -m build --quiet --wheel
-	rm -rf build/venv && $(PYTHON) -m venv build/venv
+	rm -rf dist build && $(BIN)/python -m build --quiet --wheel
+	$(PYTHON) -m venv build/venv
 	build/venv/bin/pip install --quiet --constraint constraints.txt torch
 	build/venv/bin/pip install --quiet --constraint constraints.txt dist/*.whl
 	cd build && venv/bin/etude train vae --data digits --quick --epochs 2 --runs dist-runs && test -s dist-runs/*/report.html

@@ -7,6 +7,8 @@ import pytest
 import torch
 
 import etude
+from etude.claims.lab import Lab
+from etude.engine.train import evaluate
 
 
 def test_train_and_load(tmp_path: Path) -> None:
@@ -45,3 +47,47 @@ def test_public_names_are_there() -> None:
     assert dir(etude) == etude.__all__
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = etude.nonsense
+
+
+def table(path: Path, columns: str, shift: float = 0.0) -> Path:
+    """Rows whose class depends on the first number alone, in columns of the order asked for."""
+    x = np.random.default_rng(1).normal(size=(90, 2))
+    rows = [{"a": a + shift, "b": 50 * b, "target": "yes" if a > 0 else "no"} for a, b in x]
+    path.write_text("\n".join([columns, *(",".join(str(r[c]) for c in columns.split(",")) for r in rows)]))
+    return path
+
+
+def test_other_tables_are_prepared_as_the_training_data_were(tmp_path: Path) -> None:
+    run = etude.train(
+        "mlp", str(table(tmp_path / "a.csv", "a,b,target")), epochs=60, batch=10, runs=tmp_path, quiet=True
+    )
+    assert evaluate(run)["accuracy"] >= 0.9
+    assert evaluate(run, str(table(tmp_path / "swapped.csv", "b,a,target")))["accuracy"] >= 0.95
+    far = evaluate(run, str(table(tmp_path / "far.csv", "a,b,target", shift=100.0)))["accuracy"]
+    assert far < 0.7, "its own mean was taken off, not the training data's"
+
+
+def test_data_unlike_its_own_are_refused(tmp_path: Path) -> None:
+    run = etude.train("mlp", "blobs", epochs=1, runs=tmp_path, quiet=True)
+    with pytest.raises(etude.InputError, match="give data like those of"):
+        evaluate(run, "digits")
+    with pytest.raises(etude.InputError, match=r"is not what .* was trained on"):
+        run.data("moons")
+
+
+def test_a_run_of_other_code_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = etude.train("mlp", "xor", epochs=1, batch=4, runs=tmp_path, quiet=True)
+    run.update(code={"mlp": "another"})
+    etude.train("mlp", "xor", epochs=1, batch=4, runs=tmp_path)
+    assert "trained by code that has changed since" in capsys.readouterr().err
+    with pytest.raises(etude.InputError, match="trained by code that has changed since"):
+        Lab(runs=tmp_path).run("mlp", "xor", epochs=1, batch=4)
+
+
+def test_bf16_learns_as_float32_does(tmp_path: Path) -> None:
+    scores = [
+        etude.train("vae", "digits", quick=True, epochs=15, precision=precision, runs=tmp_path, quiet=True).scores
+        for precision in ("float32", "bf16")
+    ]
+    assert scores[1]["elbo"] == pytest.approx(scores[0]["elbo"], rel=0.02)
+    assert scores[1] != scores[0]

@@ -12,6 +12,7 @@ from etude.catalogue import entries, find, name_of
 from etude.errors import InputError
 from etude.systems.system import Phase, System
 
+HELP = "import etude.cli\ntry: etude.cli.main(['--help'])\nexcept SystemExit: pass"
 THIRD_PARTY = '''"""Adaline: Widrow and Hoff, "Adaptive switching circuits", 1960."""
 
 from etude.systems.system import Paper, Phase, System
@@ -71,7 +72,7 @@ def test_class_outside_the_catalogue_is_refused() -> None:
         name_of(Stray)
 
 
-@pytest.mark.parametrize("words", ["import etude", "import etude.cli; etude.cli.main(['list'])"])
+@pytest.mark.parametrize("words", ["import etude", "import etude.cli; etude.cli.main(['list'])", HELP])
 def test_torch_is_not_imported(words: str) -> None:
     code = f"{words}\nimport sys\nassert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)

@@ -170,6 +170,15 @@ def test_wrong_verbs_for_a_run_are_told(mlp: Path, vae: Path, capsys: pytest.Cap
     assert "/nope" in told(capsys, "predict", mlp, "/nope")
 
 
+def test_places_that_cannot_be_written_are_told(
+    vae: Path, mlp: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert "nowhere" in told(capsys, "sample", vae, "--out", tmp_path / "nowhere" / "a.png")
+    assert "nowhere" in told(capsys, "compare", vae, mlp, "--out", tmp_path / "nowhere" / "a.html")
+    assert "file" in told(capsys, "train", "mlp", "--runs", tmp_path / "file")
+
+
 def test_input_of_another_size_is_told(mlp: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Image.new("RGB", (9, 8)).save(tmp_path / "other.png")
     assert re.search("8.*8", told(capsys, "predict", mlp, tmp_path / "other.png"))

@@ -2,10 +2,12 @@
 
 from typing import Any, Literal
 
+import numpy as np
 import pytest
 
 from etude.errors import InputError
 from etude.signature import acts_on_another, arguments, dimensions, fit, resolve
+from etude.systems.feedforward.mlp import MLP
 from etude.systems.system import Phase, System
 
 
@@ -58,6 +60,8 @@ def test_lines_give_meaning_range_and_source() -> None:
         ("sizes", [], ()),
         ("rate", None, None),
         ("rate", 1, 1.0),
+        ("rate", np.float32(0.5), 0.5),
+        ("width", np.int64(4), 4),
         ("flag", True, True),
     ],
 )
@@ -90,3 +94,5 @@ def test_sizes_come_from_the_data() -> None:
     assert fit(Example, {"features": 4, "classes": 0}) == {"features": 4}
     with pytest.raises(InputError, match="Example needs features and the data have none"):
         fit(Example, {"channels": 1})
+    with pytest.raises(InputError, match=r"MLP needs labels .* or name the column of a table by --target"):
+        fit(MLP, {"features": 4, "outputs": 0})

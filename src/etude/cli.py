@@ -53,7 +53,7 @@ def evaluate(run: Positional[Path], data: str | None = None) -> None:
 
     Args:
         run: the folder of a run.
-        data: other data of the same kind and sizes; its own where not given.
+        data: other data of the same kind and sizes, prepared as its own were; its own where not given.
     """
     from etude.engine.train import evaluate as measure
     from etude.report.sheet import score_table
@@ -380,6 +380,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except (InputError, Stopped) as error:
         print(f"etude: {error}", file=sys.stderr)
         return error.code if isinstance(error, Stopped) else 2
+    except OSError as error:
+        print(f"etude: {error.filename or 'a file'}: {error.strerror}: give another path", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("etude: interrupted, nothing was changed", file=sys.stderr)
         return 130

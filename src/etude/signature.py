@@ -10,6 +10,7 @@ import re
 import types
 import typing
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import docstring_parser
@@ -100,10 +101,9 @@ def _coerce(annotation: Any, value: Any) -> Any:
     if origin is tuple:
         parts = [_coerce(inner[0], v) for v in value] if isinstance(value, list | tuple) else [_WRONG]
         return _WRONG if _WRONG in parts else tuple(parts)
-    if annotation is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if annotation is int and isinstance(value, bool):
-        return _WRONG
+    if annotation in (int, float):
+        fits = isinstance(value, Integral if annotation is int else Real) and not isinstance(value, bool)
+        return annotation(value) if fits else _WRONG
     return value if isinstance(value, annotation) else _WRONG
 
 
@@ -162,8 +162,9 @@ def fit(system: "type[System]", sizes: dict[str, int]) -> dict[str, int]:
         if not sizes.get(name):
             have = ", ".join(f"{k} {v}" for k, v in sizes.items())
             missing = "labels" if name in ("classes", "outputs") else name
+            column = ", or name the column of a table by --target" if missing == "labels" else ""
             raise InputError(
-                f"{system.__name__} needs {missing} and the data have none ({have}): give data with {missing}"
+                f"{system.__name__} needs {missing} and the data have none ({have}): give data with {missing}{column}"
             )
         chosen[name] = sizes[name]
     return chosen

@@ -106,6 +106,13 @@ def test_unreadable_images_are_refused_or_listed(tmp_path: Path) -> None:
 
 
 def test_empty_folder(tmp_path: Path) -> None:
-    assert image_files(tmp_path) == []
-    with pytest.raises(InputError, match="0 images can be read"):
+    with pytest.raises(InputError, match="no image file in it"):
+        image_files(tmp_path)
+    with pytest.raises(InputError, match="no image file in it"):
         load_folder(tmp_path)
+
+
+def test_no_image_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match="none of 1 images can be read"):
+        load_folder(tmp_path, [])

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etude.data.kinds import Images, Splits, Vectors, hold_out, offer, split, walk
+from etude.data.kinds import Images, Splits, Vectors, hold_out, offer, span, split, walk
 from etude.errors import InputError
 
 
@@ -72,3 +72,17 @@ def test_digest_sees_one_number() -> None:
     changed = Images(batch.x.clone(), batch.y, batch.classes)
     changed.x[0, 0, 0, 0] += 1
     assert Splits(batch, batch, batch).digest() != Splits(batch, batch, changed).digest()
+
+
+def test_splits_together_hold_every_example_once() -> None:
+    splits = split(Vectors(torch.arange(20.0)[:, None], torch.arange(20) % 2, ("a", "b")), "n")
+    whole = splits.together()
+    assert isinstance(whole, Vectors)
+    assert sorted(whole.x[:, 0].tolist()) == list(range(20))
+    assert whole.classes == ("a", "b")
+    torch.testing.assert_close(whole.x[:, 0].long() % 2, whole.y)
+
+
+def test_span_of_bytes_is_that_of_what_they_become() -> None:
+    assert span(torch.tensor([3, 200], dtype=torch.uint8)) == (0.0, 1.0)
+    assert span(torch.tensor([-1.5, 2.0])) == (-1.5, 2.0)

@@ -55,6 +55,12 @@ def test_new_input_of_every_form_is_read_alike(tmp_path: Path) -> None:
         assert np.array_equal(read_path(tmp_path / name, IMAGES).x.numpy(), pixels[None, None])
 
 
+def test_a_folder_of_idx_files_is_no_input(tmp_path: Path) -> None:
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"")
+    with pytest.raises(InputError, match="no image file in it"):
+        read_path(tmp_path, IMAGES)
+
+
 def test_input_that_cannot_be_told_apart_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", a=np.zeros((1, 2)), b=np.zeros((1, 2)))
     with pytest.raises(InputError, match="found a, b: call the examples x"):

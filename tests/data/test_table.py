@@ -162,6 +162,18 @@ def test_tables_that_cannot_be_learned_from(tmp_path: Path, text: str, target: s
         load_table(path, target)
 
 
+@pytest.mark.parametrize(("target", "labels"), [("label", [1, 0]), ("weight", [2.5, 3.0])])
+def test_new_rows_may_have_labels(tmp_path: Path, target: str, labels: list[float]) -> None:
+    """Classes in the order of the training rows', numbers as they are; where a label is missing, there are none."""
+    header = ["size", "label", "weight"]
+    trained = [[row, "ab"[row % 2], row + 0.5] for row in range(40)]
+    table = load_table(write(tmp_path / "t.csv", header, trained), target).preparation["table"]
+    found = prepare(write(tmp_path / "new.csv", header, [[1, "b", 2.5], [2, "a", 3]]), table)
+    assert found.tensors()["y"].flatten().tolist() == labels
+    blank = write(tmp_path / "blank.csv", header, [[1, "b", 2.5], [2, "a", ""] if target == "weight" else [2, "", 3]])
+    assert prepare(blank, table).y is None
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

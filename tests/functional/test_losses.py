@@ -147,3 +147,9 @@ def test_losses_are_computed_in_float32_under_bfloat16(name: str) -> None:
     with torch.autocast("cpu", torch.bfloat16):
         loss = LOSSES[name](output, CLASSES)
     torch.testing.assert_close(loss, LOSSES[name](output.float(), CLASSES), rtol=1e-3, atol=0)
+
+
+def test_one_logit_takes_classes_as_labels() -> None:
+    output, y = torch.tensor([[2.0], [-1.0]]), torch.tensor([1, 0])
+    expected = torch.nn.functional.binary_cross_entropy_with_logits(output[:, 0], y.float())
+    torch.testing.assert_close(LOSSES["binary_cross_entropy"](output, y), expected)

@@ -52,6 +52,12 @@ def test_a_confusion_matrix_writes_names_and_counts() -> None:
     assert {"17", "2", "0", "35", "cat & dog", "$5"} <= set(words)
 
 
+def test_epochs_are_counted_in_whole_numbers() -> None:
+    ticks = texts(figures.curves("loss", {"": ([1, 2, 3, 4], [4.0, 3.0, 2.0, 1.0])}))
+    assert {"1", "2", "3", "4"} <= set(ticks)
+    assert "2.5" not in ticks[: ticks.index("epoch")]
+
+
 def test_a_plane_names_the_classes() -> None:
     assert {"<a>", "b", "z1", "z2"} <= set(texts(every_plot()["plane"]))
 

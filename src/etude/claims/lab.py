@@ -18,8 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from etude.catalogue import entries, nearest
-from etude.engine.run import Run, commit
+from etude.catalogue import entries, nearest, without_prose
+from etude.engine.run import Run, codes, commit
 from etude.engine.train import train
 from etude.errors import InputError
 
@@ -76,8 +76,15 @@ class Lab:
     seeds: tuple[int, ...] = field(default=(0, 1, 2))
 
     def run(self, system: str, data: Any = None, **asked: Any) -> Run:
-        """Train, or find it trained."""
-        return train(system, data, runs=self.runs, data_dir=self.data_dir, device=self.device, **asked)
+        """Train, or find it trained.
+
+        Raises:
+            InputError: it was trained by code that has changed since, so that it says nothing of today's.
+        """
+        run = train(system, data, runs=self.runs, data_dir=self.data_dir, device=self.device, **asked)
+        if run.record["code"] != codes(run.question):
+            raise InputError(f"{run.folder} was trained by code that has changed since: delete it and ask again")
+        return run
 
 
 def spread(values: Iterable[float]) -> dict[str, Any]:
@@ -114,12 +121,8 @@ def code(system: str, name: str) -> str:
     sha = hashlib.sha256()
     for path in (entries()[system].file, _file(system)):
         if path and path.exists():
-            tree = ast.parse(path.read_text())
+            tree = without_prose(path)
             tree.body = [node for node in tree.body if not _is_claim(node) or getattr(node, "name", "") == name]
-            for node in ast.walk(tree):
-                match getattr(node, "body", None):
-                    case [ast.Expr(value=ast.Constant()), *_] as body:
-                        body.pop(0)
             sha.update(ast.dump(tree).encode())
     return sha.hexdigest()[:12]
 

@@ -20,9 +20,16 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The images in a folder and the folders in it, in the order of their names; hidden ones are left out."""
+    """The images in a folder and the folders in it, in the order of their names; hidden ones are left out.
+
+    Raises:
+        InputError: there is none.
+    """
     files = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    return sorted(f for f in files if not any(part.startswith((".", "__")) for part in f.relative_to(folder).parts))
+    seen = sorted(f for f in files if not any(part.startswith((".", "__")) for part in f.relative_to(folder).parts))
+    if not seen:
+        raise InputError(f"{folder}: no image file in it: give a folder of {', '.join(SUFFIXES)} files")
+    return seen
 
 
 def load_folder(path: Path, unreadable: list[str] | None = None) -> Splits:
@@ -60,7 +67,7 @@ def read_images(files: Sequence[Path], channels: int, unreadable: list[str] | No
         unreadable: where given, images that cannot be read are left out and named here.
 
     Raises:
-        InputError: there is none, one cannot be read, or two differ in size.
+        InputError: one cannot be read, or none, or two differ in size.
     """
     x, read = None, list[Path]()
     for file in files:
@@ -80,7 +87,7 @@ def read_images(files: Sequence[Path], channels: int, unreadable: list[str] | No
         x[len(read)] = image
         read.append(file)
     if x is None:
-        raise InputError(f"{len(files)} images can be read: give a folder of {', '.join(SUFFIXES)} files")
+        raise InputError(f"{files[0].parent}: none of {len(files)} images can be read: replace or remove them")
     return x[: len(read)], read
 
 

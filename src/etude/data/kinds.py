@@ -81,6 +81,11 @@ def _ready(tensor: Tensor) -> Tensor:
     return tensor.to(torch.get_default_dtype()) if tensor.is_floating_point() else tensor
 
 
+def span(x: Tensor) -> tuple[float, float]:
+    """The smallest and the largest number; bytes count as what they become, 0 to 1."""
+    return (0.0, 1.0) if x.dtype == torch.uint8 else (float(x.min()), float(x.max()))
+
+
 def _outputs(y: Tensor | None, classes: tuple[str, ...]) -> int:
     if y is None:
         return 0
@@ -194,6 +199,11 @@ class Splits:
 
     def place(self, device: torch.device | str) -> "Splits":
         return self._map(lambda split: split.place(device))
+
+    def together(self) -> Batch:
+        """All examples as one split, where nothing is to be held out."""
+        tensors = {name: torch.cat([p.tensors()[name] for p in self.parts().values()]) for name in self.test.tensors()}
+        return replace(self.test, **tensors)
 
     def digest(self) -> str:
         """SHA-256 over every tensor of every split: the identity of the data in a run."""

@@ -75,7 +75,7 @@ def read_path(path: Path, preparation: dict[str, Any]) -> Vectors | Images:
             if len(arrays) > 1 and "x" not in arrays:
                 raise InputError(f"{path}: found {', '.join(arrays)}: call the examples x")
             return examples(arrays.get("x", next(iter(arrays.values()))), str(path))
-        case "idx":
+        case "idx" if path.is_file():
             return examples(read_idx(path), str(path))
         case "image":
             return examples(read_images([path], channels)[0], str(path))

@@ -54,7 +54,7 @@ def load_table(path: Path, target: str | None = None) -> Splits:
 
 
 def prepare(path: Path, table: dict[str, Any]) -> Vectors:
-    """New rows as the training rows were prepared; the target column may be missing, other columns are ignored.
+    """New rows as the training rows were prepared; labels where every row has one; further columns are ignored.
 
     Args:
         table: `Splits.preparation["table"]`.
@@ -67,9 +67,8 @@ def prepare(path: Path, table: dict[str, Any]) -> Vectors:
     if missing:
         raise InputError(f"{path}: no column {', '.join(map(repr, missing))}, which the system learned from: add it")
     x, target, classes = _transform(columns, table["columns"], path), table["target"], tuple(table["classes"])
-    if target not in columns:
-        return Vectors(x, None, classes)
-    return Vectors(x, _outcomes(columns[target], target, path, classes)[0] if classes else None, classes)
+    labelled = target in columns and not any(map(_is_missing, columns[target]))
+    return Vectors(x, _outcomes(columns[target], target, path, classes)[0] if labelled else None, classes)
 
 
 def read_columns(path: Path) -> Columns:
@@ -127,7 +126,11 @@ def _target(columns: Columns, target: str | None, path: Path) -> str | None:
 def _outcomes(
     cells: list[str], target: str, path: Path, known: tuple[str, ...] | None = None
 ) -> tuple[Tensor, tuple[str, ...]]:
-    """What to predict: classes (n,) int64 and their names, or numbers (n, 1) and no names."""
+    """What to predict: classes (n,) int64 and their names, or numbers (n, 1) and no names.
+
+    Args:
+        known: the names of the classes, none for numbers; found out from the cells where not given.
+    """
     empty = [row for row, cell in enumerate(cells, 1) if _is_missing(cell)]
     if empty:
         raise InputError(f"{path}: row {empty[0]} has no {target!r} ({len(empty)} such rows): fill in or remove them")
@@ -136,7 +139,7 @@ def _outcomes(
         values = [number for number in numbers if number is not None]
         distinct = sorted(set(values))
         whole = all(value.is_integer() for value in distinct) and len(distinct) <= min(MOST_CLASSES, len(cells) / 2)
-        if not whole and known is None:
+        if known == () or (known is None and not whole):
             return torch.tensor(values, dtype=torch.float32)[:, None], ()
         cells = [str(int(value)) if value.is_integer() else str(value) for value in values]
         classes = tuple(str(int(value)) for value in distinct) if known is None else known

@@ -27,9 +27,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from etude.catalogue import find
+from etude.catalogue import code, find
 from etude.data import kinds
-from etude.data.kinds import Splits
+from etude.data.kinds import Batch, Splits
 from etude.engine.files import sha256, write_json
 from etude.errors import InputError
 from etude.signature import acts_on_another, fit, resolve
@@ -45,6 +45,12 @@ def assemble(asked: Asked, sizes: dict[str, int]) -> System:
     if acts_on_another(system):
         arguments["on"] = assemble(asked["on"], sizes)
     return system(**arguments)
+
+
+def codes(asked: Asked) -> dict[str, str]:
+    """A hash of the code of each system that a question names."""
+    found = {asked["system"]: code(asked["system"])}
+    return found | codes(asked["on"]) if "on" in asked else found
 
 
 def served(asked: Asked, system: System) -> Asked:
@@ -141,6 +147,9 @@ class Run:
     def data(self, given: Any = None) -> Splits:
         """The data it was trained on, read again, as the kind that the system learns from.
 
+        Args:
+            given: the same data, where they came from memory or lie elsewhere now.
+
         Raises:
             InputError: they came from memory, or are not what they were.
         """
@@ -152,9 +161,31 @@ class Run:
         data_dir = Path(asked["data_dir"]) if asked["data_dir"] else None
         splits = source.load(asked["asked"] if given is None else given, data_dir=data_dir, target=asked["target"])
         splits = splits.as_kind(getattr(kinds, self.record["kind"]))
-        if given is None and splits.digest() != self.question["digest"]:
-            raise InputError(f"{asked['asked']} is not what {self.folder} was trained on: give --data")
+        if splits.digest() != self.question["digest"]:
+            raise InputError(
+                f"{asked['asked'] or 'what was given'} is not what {self.folder} was trained on: give that"
+            )
         return splits
+
+    def other(self, given: Any) -> Batch:
+        """Other data for the same system: the test split of a named data set, all of anything else.
+
+        Tables are prepared as the training data were.
+
+        Raises:
+            InputError: their classes or sizes are not those of the training data.
+        """
+        from etude.data import source
+
+        kind: type[Batch] = getattr(kinds, self.record["kind"])
+        preparation = self.record["preparation"]
+        if isinstance(given, str | Path) and "table" in preparation:
+            return source.read(given, kind, preparation)
+        splits = source.load(given, data_dir=self.record["data"]["data_dir"]).as_kind(kind)
+        sizes, classes = splits.train.dimensions, list(getattr(splits.train, "classes", ()))
+        if sizes != self.record["dimensions"] or classes != self.record["classes"]:
+            raise InputError(f"{splits.name} has {sizes}, classes {classes}: give data like those of {self.folder}")
+        return splits.test if isinstance(given, str) and given in source.names() else splits.together()
 
     def previews(self) -> dict[int, Tensor]:
         """Samples drawn during training, by the number of passes done."""

@@ -7,6 +7,7 @@ bit for bit.
 
 import hashlib
 import json
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from etude.engine.diagnosis import batch_that_fits, first_not_finite, out_of_mem
 from etude.engine.files import disk_full, sha256, write_json, write_tensors, write_text
 from etude.engine.products import products
 from etude.engine.progress import Progress
-from etude.engine.run import Asked, Run, assemble, command_line, commit, folder_of, load, served, versions
+from etude.engine.run import Asked, Run, assemble, codes, command_line, commit, folder_of, load, served, versions
 from etude.errors import InputError
 from etude.signature import acts_on_another, resolve
 from etude.systems.system import Clock, NonFiniteError, Phase, System
@@ -80,8 +81,12 @@ def train(
     name = splits.name
     splits = splits.as_kind(_kind(asked))
     question = asked | {"data": name, "digest": splits.digest(), "seed": seed, "precision": precision}
+    if previews:
+        question["previews"] = list(previews)
     run = Run(folder_of(question, Path(runs)))
     if run.finished:
+        if run.record["code"] != codes(question):
+            Progress(quiet).note(f"{run.folder} was trained by code that has changed since: delete it to train again")
         return run
     told = str(data) if isinstance(data, str | Path) else name if data is None else None
     origin = {"asked": told, "data_dir": data_dir and str(data_dir), "target": target}
@@ -114,6 +119,7 @@ def _facts(question: Asked, origin: dict[str, Any], splits: Splits, used: Asked)
         "shape": list(getattr(train, "shape", train.tensors()["x"].shape[1:])),
         "preparation": splits.preparation,
         "counts": {part: len(split) for part, split in splits.parts().items()},
+        "code": codes(question),
         "command": command_line(question, origin),
         "finished": False,
         "threads": torch.get_num_threads(),
@@ -165,7 +171,9 @@ def _starting_weights(asked: Asked) -> dict[str, Tensor] | None:
 
 def _device(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"  # torchrun gives each process of a machine its own
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -265,7 +273,7 @@ class Loop:
         except NonFiniteError as error:
             torch.set_rng_state(random)
             batch = self.splits.train[index].to(self.system.device)
-            why = first_not_finite(self.system, batch, lambda: phase.step(batch, clock))
+            why = first_not_finite(self.system, batch, lambda: self.attempt(phase, index, clock))
             where = f"{phase.name}, epoch {clock.epoch + 1}, batch {clock.step - clock.epoch * self.steps(phase) + 1}"
             raise InputError(
                 f"{error} is not finite in {where}: {why}; stopped before the update, {self._kept()}"
@@ -424,20 +432,16 @@ def final_scores(system: System, split: Batch) -> dict[str, float]:
 
 
 def evaluate(run: Run, data: Any = None) -> dict[str, float]:
-    """Score a finished run on the test split; on its own data, the scores are filed with it.
+    """Score a finished run on its test split, or on other data; on its own, the scores are filed with it.
 
     Raises:
-        InputError: the data are not there any more, or have other sizes than the system was built for.
+        InputError: its data are not there any more, or the other data are not like them.
     """
-    splits = run.data(data)
-    if splits.train.dimensions != run.record["dimensions"]:
-        raise InputError(
-            f"the data have {splits.train.dimensions}, the run has {run.record['dimensions']}: give data like those"
-        )
+    test = run.data().test if data is None else run.other(data)
     system = run.system
     with torch.random.fork_rng(), products(system.device):
         torch.manual_seed(run.question["seed"])
-        found = final_scores(system, splits.test)
+        found = final_scores(system, test)
     if data is None:
         write_json(run.folder / "scores.json", found)
     return found

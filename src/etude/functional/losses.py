@@ -113,9 +113,11 @@ def cosine_distance(
 
 
 def _numbers(output: Tensor, target: Tensor) -> Tensor:
-    """The target as numbers: classes one-hot encoded, numbers as they are."""
+    """The target as numbers: classes one-hot encoded, for a single output 0 or 1; numbers as they are."""
     if target.is_floating_point():
         return target
+    if output.shape[-1] == 1:
+        return target[:, None].to(output.dtype)
     return F.one_hot(target, output.shape[-1]).to(torch.promote_types(output.dtype, torch.float32))
 
 

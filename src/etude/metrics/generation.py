@@ -22,8 +22,9 @@ class Samples(Protocol):
 def parzen_log_likelihood(system: Samples, split: Vectors | Images, count: int = 1000) -> float:
     """Mean log-likelihood in nats of the split's second half under a Parzen window on samples: Goodfellow et al. 2014.
 
-    The width of the window is the one of `WIDTHS` that fits the first half best (at most 1,000 examples of it), section
-    5. The estimate varies a lot and favours copies of the training data: compare on the same data only.
+    The width of the window is the one of `WIDTHS` that fits the first half best (at most 1,000 examples of it), so that
+    it is not chosen on what is scored; the paper chooses it on a validation set (section 5). The estimate varies a lot
+    and favours copies of the training data: compare on the same data only.
 
     Args:
         count: samples; published figures mostly take 10,000, this default is cheap enough for every epoch.

@@ -101,6 +101,7 @@ def curves(title: str, series: Mapping[str, Series], phases: Sequence[tuple[floa
                     ha="left",
                 )
         axes.set(title=title, xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid()
         if len(series) > 1:
             axes.legend(frameon=False, fontsize=8)

@@ -6,7 +6,8 @@ import torch
 from scipy.linalg import subspace_angles
 from sklearn.decomposition import PCA
 
-from etude.data.kinds import Images
+from etude.data.kinds import Images, Vectors, split
+from etude.errors import InputError
 from etude.systems.autoencoders.autoencoder import Autoencoder
 from etude.systems.system import Clock
 
@@ -68,3 +69,10 @@ def test_sigmoid_keeps_to_the_range_of_pixels() -> None:
     assert decoded.min() >= 0
     assert decoded.max() <= 1
     assert Autoencoder(1, 4, 4, hidden=(), latent=2, output="linear").decode(100 * torch.randn(50, 2)).min() < 0
+
+
+def test_a_sigmoid_is_not_asked_for_numbers_outside_its_range() -> None:
+    table = split(Vectors(3 * torch.randn(40, 5)), "table").as_kind(Images)
+    with pytest.raises(InputError, match=r"a sigmoid gives data in \[0, 1\].*use --output linear"):
+        Autoencoder(1, 1, 5).check(table)
+    Autoencoder(1, 1, 5, output="linear").check(table)

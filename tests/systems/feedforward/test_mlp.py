@@ -1,10 +1,10 @@
 """Multilayer perceptron: the rule of the paper, and what a hidden layer is for."""
 
-from typing import get_args
+from typing import Literal, get_args
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from etude.data import toy
 from etude.data.kinds import Splits, Vectors
@@ -128,3 +128,20 @@ def test_mistakes_are_one_line() -> None:
     with pytest.raises(InputError, match="--loss mse"):
         MLP(1, 1).check(Splits(data, data, data))
     MLP(1, 1, loss="mse").check(Splits(data, data, data))
+
+
+@pytest.mark.parametrize(("activation", "units"), [("prelu", "linear"), ("swish", "radial"), ("maxout", "linear")])
+def test_weights_decay_and_slopes_and_centres_do_not(
+    activation: Activation, units: Literal["linear", "radial"]
+) -> None:
+    system = MLP(3, 2, hidden=(4, 4), activation=activation, units=units, weight_decay=0.1)
+    decayed = {id(p) for g in system.optimizer.param_groups if g["weight_decay"] for p in g["params"]}
+    weights = {id(p) for m in system.modules() if isinstance(m, nn.Linear) for p in m.parameters()}
+    held = {id(p) for g in system.optimizer.param_groups for p in g["params"]}
+    assert decayed == weights
+    assert held == {id(p) for p in system.parameters()}
+
+
+def test_radial_units_need_a_hidden_layer() -> None:
+    with pytest.raises(InputError, match="--units radial makes the first hidden layer and there is none"):
+        MLP(3, 2, hidden=(), units="radial")

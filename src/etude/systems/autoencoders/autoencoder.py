@@ -16,7 +16,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from etude.data.kinds import Images
+from etude.data.kinds import Images, Splits, span
+from etude.errors import InputError
 from etude.functional.convolution import output_size
 from etude.metrics.reconstruction import reconstruction_error
 from etude.nn.activations import activation as activation_named
@@ -96,6 +97,7 @@ class Autoencoder(System):
     ) -> None:
         super().__init__()
         self.output, self.epochs, self.batch = output, epochs, batch
+        # deviates: ReLU; the paper's units are sigmoids
         # deviates: all layers learn at once; the paper pretrains them one by one as Boltzmann machines
         if layout == "dense":
             features = channels * height * width
@@ -111,11 +113,17 @@ class Autoencoder(System):
             features = torch.Size(sizes[-1]).numel()
             self.encoder = nn.Sequential(*convolutions(sizes, activation), nn.Linear(features, latent))
             self.decoder = nn.Sequential(nn.Linear(latent, features), *transposed(sizes[::-1], activation))
-        # deviates: Adam; the paper uses conjugate gradients
+        # deviates: Adam; the paper fine-tunes with conjugate gradients on larger batches
         self.optimizer = torch.optim.Adam(self.parameters(), lr=rate, fused=True)
 
     def phases(self) -> list[Phase]:
-        return [Phase("train", self.step, self.epochs, self.batch)]
+        return [Phase("train", self.step, self.epochs, self.batch, start=self.check)]
+
+    def check(self, splits: Splits) -> None:
+        """A sigmoid gives numbers in [0, 1] and no others."""
+        low, high = span(splits.train.tensors()["x"])
+        if self.output == "sigmoid" and (low < 0 or high > 1):
+            raise InputError(f"a sigmoid gives data in [0, 1], these span {low:.3g} to {high:.3g}: use --output linear")
 
     def step(self, batch: Images, clock: Clock) -> Losses:
         # deviates: squared errors for all data; the paper fine-tunes on digits with the cross-entropy of the pixels

@@ -69,7 +69,8 @@ class VAE(System):
         self.latent, self.kind_of_decoder, self.kl = latent, decoder, kl
         self.epochs, self.batch = epochs, batch
         parts = 1 if decoder == "bernoulli" else 2
-        # deviates: ReLU; the paper uses tanh (appendix C)
+        # deviates: ReLU and two hidden layers; the paper uses tanh and one (appendix C)
+        # deviates: torch's first weights and no prior on them; the paper has N(0, 0.01) and N(0, I) (section 5)
         self.encoder = dense([features, *hidden, 2 * latent], "relu")
         self.decoder = dense([latent, *reversed(hidden), parts * features], "relu")
         # deviates: Adam; the paper uses Adagrad (section 5)

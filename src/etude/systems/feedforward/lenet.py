@@ -147,7 +147,7 @@ class LeNet(Classifier):
         )
         # deviates: random codes; the paper draws a picture of each character, and names these for other classes (II.B)
         self.codes = nn.Buffer(torch.randint(2, (classes, UNITS)) * 2.0 - 1)
-        # deviates: AdamW; the paper uses a stochastic diagonal Levenberg-Marquardt method
+        # deviates: AdamW in batches along a cosine; the paper's stochastic Levenberg-Marquardt sees one pattern a step
         self.optimizer = torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
 
     def phases(self) -> list[Phase]:

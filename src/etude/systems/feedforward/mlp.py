@@ -42,8 +42,8 @@ class MLP(Classifier):
         outputs: C, classes to tell apart or numbers to predict.
         hidden: units of each hidden layer, in [1, inf); none leaves a single layer (no paper fixes it).
         activation: what a hidden unit does to its excitation x_j (equation 2).
-        units: excitation of the first hidden layer: a weighted sum, or the distance from a centre (course 004, module
-            0.1).
+        units: of the first hidden layer: `linear` ones, or `radial` ones that respond to the distance from a centre, in
+            place of weighted sum and activation (course 004, module 0.1).
         loss: `cross_entropy` and `hinge` need classes; the others compare numbers, and see classes in one-hot encoding
             (course 004, module 0.1).
         label_smoothing: weight that the cross-entropies move away from the true label, in [0, 1) (off in the paper).
@@ -92,18 +92,25 @@ class MLP(Classifier):
         super().__init__()
         if label_smoothing and loss not in SMOOTHED:
             raise InputError(f"--label-smoothing with --loss {loss}: it acts on {' and '.join(SMOOTHED)}, leave it out")
+        if units == "radial" and not hidden:
+            raise InputError("--units radial makes the first hidden layer and there is none: give --hidden a size")
         self.loss, self.label_smoothing, self.smoothing = loss, label_smoothing, smoothing
         self.tells_classes = loss in ("cross_entropy", "hinge")
         if not self.tells_classes:
             self.metrics = (regression.mean_squared_error, regression.r2)
         self.epochs, self.batch = epochs, batch
         # deviates: weights drawn as torch draws them; the paper draws them from [-0.3, 0.3]
-        if units == "radial" and hidden:
+        if units == "radial":
             self.network = nn.Sequential(RadialUnits(features, hidden[0]), *dense([*hidden, outputs], activation))
         else:
             self.network = dense([features, *hidden, outputs], activation)
+        linear = {id(p) for m in self.modules() if isinstance(m, nn.Linear) for p in m.parameters()}
+        groups = [
+            {"params": [p for p in self.parameters() if id(p) in linear], "weight_decay": weight_decay},
+            {"params": [p for p in self.parameters() if id(p) not in linear], "weight_decay": 0.0},  # slopes, centres
+        ]
         self.optimizer = torch.optim.SGD(
-            self.parameters(), lr=rate, momentum=momentum, weight_decay=weight_decay, fused=True
+            [g for g in groups if g["params"]], lr=rate, momentum=momentum, fused=True
         )  # (9)
 
     def phases(self) -> list[Phase]:

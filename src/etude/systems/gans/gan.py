@@ -41,7 +41,7 @@ class GAN(System):
     Args:
         features: D, numbers in an example.
         latent: L, numbers of noise, in [1, inf) (authors' code, mnist.yaml).
-        hidden: units of the generator's two hidden layers, in [1, inf) (authors' code, mnist.yaml).
+        hidden: units of the generator's hidden layers, in [1, inf) (authors' code, mnist.yaml).
         discriminator_units: units of the discriminator's two hidden layers, in [1, inf) (authors' code, mnist.yaml).
         pieces: linear functions for each of these units, in [1, inf) (authors' code, mnist.yaml).
         input_dropout: share of its input that the discriminator does not see, in [0, 1) (authors' code, mnist.yaml).
@@ -93,7 +93,8 @@ class GAN(System):
         self.generator_loss = minimax_generator_loss if loss == "minimax" else nonsaturating_generator_loss
         self.generator = dense([latent, *hidden, features], "relu")
         self.discriminator = discriminator(features, discriminator_units, pieces, input_dropout, dropout)
-        # deviates: rate and momentum stay, weights are free; the authors' code schedules the first, bounds the last
+        # deviates: rate and momentum stay; the authors' code schedules both
+        # deviates: torch's first weights; the authors' code draws them from +-0.05 and +-0.005
         self.generator_optimizer = torch.optim.SGD(self.generator.parameters(), lr=rate, momentum=momentum, fused=True)
         self.discriminator_optimizer = torch.optim.SGD(
             self.discriminator.parameters(), lr=rate, momentum=momentum, fused=True
@@ -121,6 +122,7 @@ class GAN(System):
         return losses
 
     def update_discriminator(self, x: Tensor) -> Tensor:
+        # deviates: the two terms of (1) are summed; the authors' code takes their mean, half as long a step
         fake = self.sample(len(x))
         return descend(
             self.discriminator_optimizer, discriminator_loss(self.discriminator(x), self.discriminator(fake))
@@ -133,6 +135,7 @@ class GAN(System):
 
     def noise(self, count: int) -> Tensor:
         """z (count, L), each number uniform in [-1, 1)."""
+        # deviates: uniform within 1; the authors' code draws within the square root of 3 (mnist.yaml)
         return 2 * torch.rand(count, self.latent, device=self.device) - 1
 
     def generate(self, z: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import difflib
 import itertools
 import sys
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -123,8 +124,9 @@ def compare(runs: Positional[tuple[Path, ...]], out: Path = Path("compare.html")
     if len(runs) < 2:
         raise InputError(f"compare needs at least two runs, {len(runs)} given: name their folders")
     opened = [_load(run) for run in runs]
-    _print(comparison_table(opened))
-    print(page.compare(opened, out))
+    table, written = comparison_table(opened), page.compare(opened, out)
+    _print(table)
+    print(written)
 
 
 def reproduce(
@@ -220,7 +222,7 @@ class Asked:
     """What every training can be asked beside the system's own arguments.
 
     Attributes:
-        data: a data set by name, or a path to your own files.
+        data: a data set by name, or a path to your own files; handwritten digits where not given.
         quick: start from arguments that show something in minutes on two cores.
         seed: of weights, order and noise.
         device: auto, cpu, cuda, cuda:1, ...
@@ -343,7 +345,7 @@ def _unknown(token: str, prog: str, flags: dict[str, str], words: Sequence[str])
             if words[0] in verbs
             else str(nearest(token, verbs, "verb"))
         )
-    near = difflib.get_close_matches(token.partition("=")[0].replace("_", "-"), flags, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(token.partition("=")[0].replace("_", "-"), flags, n=1, cutoff=0.6)
     return f"{token} is not known to `{prog}`" + (f": did you mean {near[0]}?" if near else f": see `{prog} --help`")
 
 
@@ -373,6 +375,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         if words[:1] == ["train"] and len(words) > 1 and not words[1].startswith("-"):
             train(words[1], words[2:])
+        elif words == ["--version"]:
+            print(version("etude"))
         elif words[:1] == ["data"] and len(words) > 1:
             _parse(DATA_VERBS, words[1:], "etude data")
         else:

@@ -138,7 +138,7 @@ def acts_on_another(system: "type[System]") -> bool:
     return "on" in inspect.signature(system.__init__).parameters
 
 
-def resolve(system: "type[System]", given: dict[str, Any], what: str = "option") -> dict[str, Any]:
+def resolve(system: "type[System]", given: dict[str, Any]) -> dict[str, Any]:
     """Every argument with its value: what was given, checked, and the defaults.
 
     Raises:
@@ -147,7 +147,7 @@ def resolve(system: "type[System]", given: dict[str, Any], what: str = "option")
     known = arguments(system)
     for name in given:
         if name not in known:
-            raise nearest(name, known, f"{what} of {system.__name__}")
+            raise nearest(name, known, f"option of {system.__name__}")
     return {name: known[name].check(given[name]) if name in given else known[name].default for name in known}
 
 

@@ -20,10 +20,21 @@ from etude.engine.stopping import Stopped
 from etude.errors import InputError
 from etude.systems.system import Clock, Losses, Metric, Paper, Phase, System, descend
 
-SHARED = {  # the arguments that make the catalogue's systems small
+SHARED: dict[str, dict[str, Any]] = {  # the arguments that make the catalogue's systems small
     "restless": {},
     "mlp": {"hidden": (8,), "epochs": 12, "batch": 6},
     "vae": {"latent": 2, "hidden": (8,), "decoder": "gaussian", "epochs": 12, "batch": 6},
+    "lenet": {"kernel": 1, "padding": 2, "epochs": 12, "batch": 6},
+    "autoencoder": {"hidden": (8,), "latent": 2, "output": "linear", "epochs": 12, "batch": 6},
+    "gan": {
+        "latent": 2,
+        "hidden": (8,),
+        "discriminator_units": 4,
+        "pieces": 2,
+        "output": "linear",
+        "epochs": 12,
+        "batch": 6,
+    },
     "ema": {"on": "mlp", "on.hidden": (8,), "on.epochs": 12, "on.batch": 6},
 }
 

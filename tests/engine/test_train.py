@@ -34,12 +34,12 @@ from etude.systems.feedforward.mlp import MLP
 from etude.systems.system import Clock, Phase
 
 SOAK = "ETUDE_SOAK" in os.environ
-KILLS = 50 if SOAK else 8  # for each of four systems
+KILLS = 30 if SOAK else 8  # for each system
 STOPS = 50 if SOAK else 3
 INJECTIONS = 100 if SOAK else 4  # of each sort
 FULL_DISKS = 20 if SOAK else 3
 STARVED = 20 if SOAK else 2
-SYSTEMS = ("restless", "mlp", "vae", "ema")
+SYSTEMS = ("restless", "mlp", "vae", "ema", *(("lenet", "autoencoder", "gan") if SOAK else ()))
 Small = dict[str, dict[str, Any]]
 Fork = Callable[[Callable[[], object]], Any]
 
@@ -435,12 +435,15 @@ def test_out_of_memory_names_a_batch_that_fits(number: int, fork: Fork, tmp_path
     assert fork(lambda: go(int(told[1]))).wait() == (0, "")
 
 
+@pytest.mark.parametrize("name", ["vae", "lenet"])
 @pytest.mark.parametrize("threads", [1, 2])
-def test_same_seed_same_bits(threads: int, toy: Splits, small: Small, tmp_path: Path, one_thread: None) -> None:
+def test_same_seed_same_bits(
+    name: str, threads: int, toy: Splits, small: Small, tmp_path: Path, one_thread: None
+) -> None:
     """R11, and another seed gives others."""
     torch.set_num_threads(threads)
     first, second, other = (
-        train("vae", toy, runs=tmp_path / runs, quiet=True, seed=seed, **small["vae"] | {"epochs": 2})
+        train(name, toy, runs=tmp_path / runs, quiet=True, seed=seed, **small[name] | {"epochs": 2})
         for runs, seed in (("first", 0), ("second", 0), ("other", 1))
     )
     assert first.record["weights"] == second.record["weights"] != other.record["weights"]

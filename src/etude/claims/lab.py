@@ -82,7 +82,7 @@ class Lab:
             InputError: it was trained by code that has changed since, so that it says nothing of today's.
         """
         run = train(system, data, runs=self.runs, data_dir=self.data_dir, device=self.device, **asked)
-        if run.record["code"] != codes(run.question):
+        if run.record.get("code") != codes(run.question):
             raise InputError(f"{run.folder} was trained by code that has changed since: delete it and ask again")
         return run
 

@@ -12,11 +12,12 @@ LINE_SECONDS = 5.0
 
 
 class Progress:
-    """A bar on a terminal; elsewhere a line about a pass, at most every five seconds."""
+    """A bar on a terminal; elsewhere a line about a pass, at most every five seconds, and one about the last."""
 
     def __init__(self, quiet: bool) -> None:
         self.quiet = quiet
         self.last = 0.0
+        self.untold: dict[str, Any] = {}
 
     @contextmanager
     def shown(self, total: int, done: int) -> Iterator[None]:
@@ -37,6 +38,7 @@ class Progress:
             self.waiting = 0
             yield
             self.bar.update(self.task, completed=total)
+            self.tell()
 
     def step(self, phase: str, epoch: int, losses: dict[str, list[Tensor]]) -> None:
         """A step is done; the device is asked for its losses ten times a second at most."""
@@ -48,11 +50,18 @@ class Progress:
             self.waiting = 0
 
     def end_of_pass(self, line: dict[str, Any]) -> None:
-        if self.quiet or not self.bar.disable or time.monotonic() - self.last < LINE_SECONDS:
-            return
-        self.last = time.monotonic()
-        numbers = "  ".join(f"{name} {value:.4g}" for name, value in (line["losses"] | line["validation"]).items())
-        print(f"{line['phase']} {line['epoch']}  {numbers}  ({line['seconds']:.2f} s)", flush=True)
+        """A pass is done."""
+        if not self.quiet and self.bar.disable:
+            self.untold = line
+            if time.monotonic() - self.last >= LINE_SECONDS:
+                self.tell()
+
+    def tell(self) -> None:
+        """Print the line about a pass that was held back."""
+        if line := self.untold:
+            self.last, self.untold = time.monotonic(), {}
+            numbers = "  ".join(f"{name} {value:.4g}" for name, value in (line["losses"] | line["validation"]).items())
+            print(f"{line['phase']} {line['epoch']}  {numbers}  ({line['seconds']:.2f} s)", flush=True)
 
     def note(self, text: str) -> None:
         """A line that a person should see."""

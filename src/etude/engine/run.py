@@ -32,7 +32,7 @@ from etude.data import kinds
 from etude.data.kinds import Batch, Splits
 from etude.engine.files import sha256, write_json
 from etude.errors import InputError
-from etude.signature import acts_on_another, fit, resolve
+from etude.signature import acts_on_another, dimensions, fit, resolve
 from etude.systems.system import System
 
 Asked = dict[str, Any]
@@ -182,9 +182,11 @@ class Run:
         if isinstance(given, str | Path) and "table" in preparation:
             return source.read(given, kind, preparation)
         splits = source.load(given, data_dir=self.record["data"]["data_dir"]).as_kind(kind)
-        sizes, classes = splits.train.dimensions, list(getattr(splits.train, "classes", ()))
-        if sizes != self.record["dimensions"] or classes != self.record["classes"]:
-            raise InputError(f"{splits.name} has {sizes}, classes {classes}: give data like those of {self.folder}")
+        taken = set(dimensions(find(self.record["served"]["system"])))
+        expected, got = ({k: sizes[k] for k in taken} for sizes in (self.record["dimensions"], splits.train.dimensions))
+        classes = list(getattr(splits.train, "classes", ()))
+        if got != expected or (taken & {"classes", "outputs"} and classes != self.record["classes"]):
+            raise InputError(f"{splits.name} has {got}, classes {classes}: give data like those of {self.folder}")
         return splits.test if isinstance(given, str) and given in source.names() else splits.together()
 
     def previews(self) -> dict[int, Tensor]:
@@ -245,6 +247,7 @@ def command_line(question: Asked, data: dict[str, Any]) -> str:
     words += ["--target", data["target"]] if data["target"] else []
     words += ["--seed", str(question["seed"])] if question["seed"] else []
     words += ["--precision", question["precision"]] if question["precision"] != "float32" else []
+    words += ["--previews", *map(str, question["previews"])] if "previews" in question else []
     return shlex.join(words + _flags(question, ""))
 
 

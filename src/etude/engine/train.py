@@ -8,6 +8,7 @@ bit for bit.
 import hashlib
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -85,7 +86,7 @@ def train(
         question["previews"] = list(previews)
     run = Run(folder_of(question, Path(runs)))
     if run.finished:
-        if run.record["code"] != codes(question):
+        if run.record.get("code") != codes(question):
             Progress(quiet).note(f"{run.folder} was trained by code that has changed since: delete it to train again")
         return run
     told = str(data) if isinstance(data, str | Path) else name if data is None else None
@@ -102,7 +103,13 @@ def train(
                 built.get_submodule("on").load_state_dict(weights)
             torch.manual_seed(seed + 1_000_003 * (1 + distributed.rank()))
             progress = Progress(quiet or distributed.rank() != 0)
-            Loop(built.to(place), splits.place(place), run, seed, precision, previews, progress).run_to_the_end()
+            loop = Loop(built.to(place), splits.place(place), run, seed, precision, previews, progress)
+            try:
+                loop.run_to_the_end()
+            except InputError:
+                if distributed.rank() == 0 and not any((run.folder / "checkpoint").glob("step-*")):
+                    shutil.rmtree(run.folder)  # nothing was learned, and nothing there could go on
+                raise
     return run
 
 

@@ -78,6 +78,7 @@ def curves(title: str, series: Mapping[str, Series], phases: Sequence[tuple[floa
         series: (epochs, values) by name; the names are shown where there are several.
         phases: the epoch at which each phase begins and its name; shown where there are several.
     """
+    from matplotlib.ticker import MaxNLocator
 
     def draw(axes: "Axes") -> None:
         for place, (name, (x, y)) in enumerate(series.items()):
@@ -101,7 +102,7 @@ def curves(title: str, series: Mapping[str, Series], phases: Sequence[tuple[floa
                     ha="left",
                 )
         axes.set(title=title, xlabel="epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid()
         if len(series) > 1:
             axes.legend(frameon=False, fontsize=8)

@@ -9,7 +9,7 @@ from rich.text import Text
 from etude.catalogue import entries, find
 from etude.claims import lab
 from etude.engine.run import Run
-from etude.signature import arguments, dimensions
+from etude.signature import acts_on_another, arguments, dimensions
 
 
 def deviations(name: str) -> list[str]:
@@ -19,7 +19,7 @@ def deviations(name: str) -> list[str]:
     for number, line in enumerate(file.read_text().splitlines() if file else [], start=1):
         _, mark, text = line.partition("# deviates:")
         if mark:
-            found.append(f"{text.strip()} (line {number})")
+            found.append(f"{text.strip()} ({file.name if file else ''}, line {number})")
     return found
 
 
@@ -61,7 +61,7 @@ def fidelity_sheet(name: str) -> Iterator[Any]:
             else finding["verdict"] + (" (stale: the code has changed since)" if finding["stale"] else "")
         )
         yield Text(f"  {claim.statement} ({claim.source}): {verdict}")
-    on = " --on vae" if "on" in find(name).__init__.__annotations__ else ""
+    on = " --on vae" if acts_on_another(system) else ""
     yield Text(f"quick   etude train {name}{on} --quick")
 
 
@@ -74,13 +74,12 @@ def score_table(scores: dict[str, float]) -> Table:
 
 
 def comparison_table(runs: list[Run]) -> Table:
-    """Runs as columns, scores as rows."""
-    table = Table("score on the test split", *(run.folder.name for run in runs))
-    for name in dict.fromkeys(name for run in runs for name in run.scores):
-        table.add_row(
-            name.replace("_", " "), *(f"{run.scores[name]:.5g}" if name in run.scores else "" for run in runs)
-        )
-    table.add_row("seconds", *(f"{run.record.get('seconds', 0):.1f}" for run in runs))
+    """Runs as rows, scores on the test split as columns."""
+    names = list(dict.fromkeys(name for run in runs for name in run.scores))
+    table = Table("run", *(name.replace("_", " ") for name in names), "seconds")
+    for run in runs:
+        scores = (f"{run.scores[name]:.5g}" if name in run.scores else "" for name in names)
+        table.add_row(run.folder.name, *scores, f"{run.finished_record['seconds']:.1f}")
     return table
 
 

@@ -120,7 +120,9 @@ class MLP(Classifier):
         """Classes are told apart where there are classes."""
         train = splits.train
         if self.tells_classes and isinstance(train, Vectors) and train.y is not None and train.y.is_floating_point():
-            raise InputError(f"--loss {self.loss} tells classes apart and the targets are numbers: use --loss mse")
+            raise InputError(
+                f"--loss {self.loss} tells classes apart and the targets are numbers: try --loss mse --rate 0.01"
+            )
 
     def step(self, batch: Vectors, clock: Clock) -> Losses:
         assert batch.y is not None

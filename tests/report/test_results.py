@@ -80,7 +80,7 @@ def test_what_fails_what_is_stale_and_what_was_not_measured_is_said(place: Path)
     assert "### The first holds\n\n**holds, STALE.**" in text
     assert "### The second fails\n\n**fails.**" in text
     assert "### Nobody looked at the third\n\n**not measured.**" in text
-    assert "[1 fails, 1 holds, STALE, 1 not measured](RESULTS.md#gan)" in table
+    assert "[fails 1, holds, STALE 1, not measured 1](RESULTS.md#gan)" in table
 
 
 def test_the_newest_finding_counts(place: Path) -> None:

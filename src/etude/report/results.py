@@ -80,7 +80,7 @@ def systems(findings: Findings) -> str:
     for entry in _ours():
         paper = find(entry.name).paper
         verdicts = Counter(_verdict(findings.get((entry.name, claim.name))) for claim in lab.claims(entry.name))
-        told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+        told = ", ".join(f"{verdict} {count}" for verdict, count in sorted(verdicts.items()))
         cited = f"[{paper.title}]({paper.link}), {paper.authors}, {paper.year}"
         rows.append((f"`{entry.name}`", entry.family, cited, f"[{told}](RESULTS.md#{entry.name})" if told else ""))
     return _table(("system", "family", "paper", "claims"), rows)

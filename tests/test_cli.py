@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from etude.cli import main
+from etude.engine.run import load
 
 TINY = ["--latent", "2", "--hidden", "16", "--epochs", "2", "--batch", "50", "--quiet"]
 
@@ -97,6 +98,16 @@ def test_technique_reaches_into_the_system_it_acts_on(folder: Path) -> None:
     assert record["question"]["on"]["arguments"]["latent"] == 3
     assert record["served"]["system"] == "vae"
     assert record["command"].endswith("--on vae --on.latent 3 --on.epochs 1")
+
+
+def test_technique_acts_on_a_technique(vae: Path, folder: Path) -> None:
+    words = ["train", "ema", "--on", "ema", "--on.decay", "0.9", "--on.on", "vae", "--on.on.epochs", "1"]
+    assert main([*words, "--on.on.hidden", "8", "--quiet", "--runs", str(folder)]) == 0
+    run = load(next(folder.glob("ema-ema-vae-digits-*")))
+    assert run.question["on"]["on"]["arguments"]["epochs"] == 1
+    assert run.record["served"]["system"] == "vae"
+    assert run.record["command"].endswith("--on ema --on.decay 0.9 --on.on vae --on.on.hidden 8 --on.on.epochs 1")
+    assert main(["train", "ema", "--on", "ema", "--on.on", str(vae), "--quiet", "--runs", str(folder / "again")]) == 0
 
 
 def test_technique_starts_from_a_trained_run(vae: Path, folder: Path) -> None:

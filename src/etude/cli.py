@@ -265,16 +265,24 @@ def train(name: str, words: Sequence[str]) -> None:
 def _options(name: str, words: Sequence[str]) -> Any:
     """The dataclass whose fields are the flags of `etude train NAME`."""
     from etude.catalogue import find
-    from etude.signature import acts_on_another
 
     system = find(name)
-    fields = _fields(system, "", "--quick" in words)
+    return dataclasses.make_dataclass(f"{system.__name__}Options", _all_fields(system, "", words), bases=(Asked,))
+
+
+def _all_fields(system: Any, prefix: str, words: Sequence[str]) -> list[tuple[str, Any, Any]]:
+    """The flags of a system and, behind `on.`, of the one that it acts on."""
+    from etude.catalogue import find
+    from etude.signature import acts_on_another
+
+    fields = _fields(system, prefix, "--quick" in words)
     if acts_on_another(system):
-        on = _value(words, "--on")
-        fields.append(("on", Annotated[str | None, tyro.conf.arg(help="the system it acts on, or a run's folder")], on))
+        on = _value(words, f"--{prefix}on")
+        flag = tyro.conf.arg(help="the system it acts on, or a run's folder", name=f"{prefix}on")
+        fields.append((prefix.replace(".", "__") + "on", Annotated[str | None, flag], on))
         if on and not (Path(on) / "run.json").exists():
-            fields += _fields(find(on), "on.", "--quick" in words)
-    return dataclasses.make_dataclass(f"{system.__name__}Options", fields, bases=(Asked,))
+            fields += _all_fields(find(on), f"{prefix}on.", words)
+    return fields
 
 
 def _fields(system: Any, prefix: str, quick: bool) -> list[tuple[str, Any, Any]]:

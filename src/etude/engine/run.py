@@ -265,7 +265,11 @@ def _flags(asked: Asked, prefix: str) -> list[str]:
             else:
                 words += [flag, *(map(str, value) if isinstance(value, tuple | list) else [str(value)])]
     if on := asked.get("on"):
-        words += ["--on", on.get("run") or on["system"], *([] if on.get("run") else _flags(on, f"{prefix}on."))]
+        words += [
+            f"--{prefix}on",
+            on.get("run") or on["system"],
+            *([] if on.get("run") else _flags(on, f"{prefix}on.")),
+        ]
     return words
 
 

@@ -99,8 +99,7 @@ def train(
                 return run
             if distributed.rank() == 0:
                 run.update(**_facts(question, origin, splits, served(asked, built)), device=str(place), products=route)
-            if weights := _starting_weights(asked):
-                built.get_submodule("on").load_state_dict(weights)
+            _start_from_runs(asked, built)
             torch.manual_seed(seed + 1_000_003 * (1 + distributed.rank()))
             progress = Progress(quiet or distributed.rank() != 0)
             loop = Loop(built.to(place), splits.place(place), run, seed, precision, previews, progress)
@@ -162,7 +161,7 @@ def ask(system: str | type[System], on: str | None, quick: bool, given: dict[str
                 f"--on {on} is a trained run: its arguments are settled, leave out --on.{next(iter(inner))}"
             )
         return asked | {"on": before.record["served"] | {"run": str(on), "weights": before.finished_record["weights"]}}
-    return asked | {"on": ask(on, None, quick, inner)}
+    return asked | {"on": ask(on, inner.pop("on", None), quick, inner)}
 
 
 def _kind(asked: Asked) -> type[Batch]:
@@ -171,9 +170,13 @@ def _kind(asked: Asked) -> type[Batch]:
     return find(asked["system"]).kind
 
 
-def _starting_weights(asked: Asked) -> dict[str, Tensor] | None:
-    folder = asked.get("on", {}).get("run")
-    return load(folder).weights() if folder else None
+def _start_from_runs(asked: Asked, system: torch.nn.Module) -> None:
+    """Give a system that is acted on the weights of the run that it was asked for by."""
+    if inner := asked.get("on"):
+        acted_on = system.get_submodule("on")
+        if "run" in inner:
+            acted_on.load_state_dict(load(inner["run"]).weights())
+        _start_from_runs(inner, acted_on)
 
 
 def _device(name: str) -> torch.device:

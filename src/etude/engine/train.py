@@ -102,14 +102,21 @@ def train(
             _start_from_runs(asked, built)
             torch.manual_seed(seed + 1_000_003 * (1 + distributed.rank()))
             progress = Progress(quiet or distributed.rank() != 0)
-            loop = Loop(built.to(place), splits.place(place), run, seed, precision, previews, progress)
-            try:
+            with _nothing_left_of_a_refusal(run):
+                loop = Loop(built.to(place), splits.place(place), run, seed, precision, previews, progress)
                 loop.run_to_the_end()
-            except InputError:
-                if distributed.rank() == 0 and not any((run.folder / "checkpoint").glob("step-*")):
-                    shutil.rmtree(run.folder)  # nothing was learned, and nothing there could go on
-                raise
     return run
+
+
+@contextmanager
+def _nothing_left_of_a_refusal(run: Run) -> Iterator[None]:
+    """Take the folder away again where a mistake stopped the training before anything was saved."""
+    try:
+        yield
+    except InputError:
+        if distributed.rank() == 0 and not any((run.folder / "checkpoint").glob("step-*")):
+            shutil.rmtree(run.folder)
+        raise
 
 
 def _facts(question: Asked, origin: dict[str, Any], splits: Splits, used: Asked) -> dict[str, Any]:

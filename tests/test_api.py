@@ -80,6 +80,10 @@ def test_a_run_of_other_code_is_told(tmp_path: Path, capsys: pytest.CaptureFixtu
     run.update(code={"mlp": "another"})
     etude.train("mlp", "xor", epochs=1, batch=4, runs=tmp_path)
     assert "trained by code that has changed since" in capsys.readouterr().err
+    run.update(finished=False)
+    with pytest.raises(etude.InputError, match="begun by code that has changed since"):
+        etude.train("mlp", "xor", epochs=1, batch=4, runs=tmp_path, quiet=True)
+    run.update(finished=True)
     with pytest.raises(etude.InputError, match="trained by code that has changed since"):
         Lab(runs=tmp_path).run("mlp", "xor", epochs=1, batch=4)
 

@@ -86,8 +86,9 @@ def test_arrays_tensors_and_splits_are_data() -> None:
 
 
 def test_kind_is_offered_or_refused() -> None:
-    assert isinstance(source.load("digits", kind=Vectors).train, Vectors)
-    assert source.load("digits", kind=Vectors).preparation["kind"] == "Images"
+    splits = source.load("digits").as_kind(Vectors)
+    assert isinstance(splits.train, Vectors)
+    assert splits.preparation["kind"] == "Images"
 
 
 def test_the_column_of_a_table_stands_behind_a_colon(tmp_path: Path) -> None:

@@ -53,19 +53,16 @@ def _named(name: str) -> "Callable[[Path | None], Splits]":
     return loaded
 
 
-def load(
-    data: Any, *, data_dir: str | Path | None = None, kind: "type[Batch] | None" = None, target: str | None = None
-) -> "Splits":
+def load(data: Any, *, data_dir: str | Path | None = None, target: str | None = None) -> "Splits":
     """The data that `data` names, split into train, validation and test.
 
     Args:
         data: a name of `names()`, a path to files of your own, arrays or tensors `x` or `(x, y)`, or `Splits`.
         data_dir: the folder in which named sources look for their files; `$ETUDE_DATA` where not given.
-        kind: what the system learns from; the data offer themselves as that kind.
         target: the column to predict, for a table.
 
     Raises:
-        InputError: there is no such source or file, or it cannot be read, or it is not of that kind.
+        InputError: there is no such source or file, or it cannot be read.
     """
     from etude.data.kinds import Splits
 
@@ -77,8 +74,7 @@ def load(
         from etude.data.arrays import from_arrays
 
         splits = from_arrays(data)
-    splits = replace(splits, preparation={**_seen(splits.train), **splits.preparation})
-    return splits if kind is None else splits.as_kind(kind)
+    return replace(splits, preparation={**_seen(splits.train), **splits.preparation})
 
 
 def read(data: Any, kind: "type[Batch]", preparation: "dict[str, Any]") -> "Batch":

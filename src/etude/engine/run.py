@@ -104,10 +104,14 @@ class Run:
         return question
 
     @property
+    def begun(self) -> bool:
+        """Asked for before, in this folder."""
+        return (self.folder / "run.json").exists()
+
+    @property
     def finished(self) -> bool:
         """Trained to the end, with weights and scores written."""
-        path = self.folder / "run.json"
-        return path.exists() and bool(_json(path).get("finished"))
+        return self.begun and bool(_json(self.folder / "run.json").get("finished"))
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -196,7 +200,7 @@ class Run:
 
     def update(self, **facts: Any) -> None:
         """Write facts into run.json."""
-        record = (self.record if (self.folder / "run.json").exists() else {}) | facts
+        record = (self.record if self.begun else {}) | facts
         write_json(self.folder / "run.json", record)
         self.__dict__.pop("record", None)
 

@@ -85,9 +85,11 @@ def train(
     if previews:
         question["previews"] = list(previews)
     run = Run(folder_of(question, Path(runs)))
+    if run.begun and run.record.get("code") != codes(question):
+        if not run.finished:
+            raise InputError(f"{run.folder} was begun by code that has changed since: delete it to train again")
+        Progress(quiet).note(f"{run.folder} was trained by code that has changed since: delete it to train again")
     if run.finished:
-        if run.record.get("code") != codes(question):
-            Progress(quiet).note(f"{run.folder} was trained by code that has changed since: delete it to train again")
         return run
     told = str(data) if isinstance(data, str | Path) else name if data is None else None
     origin = {"asked": told, "data_dir": data_dir and str(data_dir), "target": target}

@@ -5,11 +5,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def entropy(p: Float[Tensor, "*batch k"]) -> Float[Tensor, "*batch"]:
-    """Entropy of discrete distributions along the last dimension: -sum_i p_i log p_i, 0 log 0 = 0 (Shannon 1948)."""
-    return -torch.xlogy(p, p).sum(-1)
-
-
 def kl_divergence(p: Float[Tensor, "*#batch k"], q: Float[Tensor, "*#batch k"]) -> Float[Tensor, "*#batch"]:
     """Kullback-Leibler divergence of discrete distributions along the last dimension: sum_i p_i log(p_i / q_i).
 

@@ -10,6 +10,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from etude.functional import adversarial, divergences, likelihoods, losses, similarity
 from etude.nn.activations import Maxout, Swish
 from etude.nn.radial import RadialUnits
+from etude.nn.recurrent import Recurrence
 from etude.systems.feedforward.lenet import PartialConvolution, Squash, Subsampling, connections
 
 P = torch.tensor([[0.2, 0.3, 0.5], [0.6, 0.3, 0.1]], dtype=torch.float64)
@@ -40,10 +41,15 @@ FUNCTIONS: dict[str, tuple[Callable[..., Tensor], tuple[Tensor, ...]]] = {
     "swish": (Swish().double(), (draw(3, 4),)),
     "maxout": (Maxout(4, 3, 2).double(), (draw(3, 4),)),
     "radial": (RadialUnits(4, 3).double(), (draw(3, 4),)),
+    "peephole lstm": (
+        Recurrence.apply,
+        (draw(3, 2, 4), draw(2, 3), draw(2, 3), draw(4, 3, 4), draw(4, 3, 3), draw(3, 3), draw(4, 3)),
+    ),
     "partial convolution": (PartialConvolution(connections(), 2, 1).double(), (draw(1, 6, 3, 3),)),
     "subsampling": (Subsampling(2).double(), (draw(1, 2, 4, 4),)),
     "squash": (Squash(), (draw(3, 4),)),
 }
+ONCE = {"loss hinge", "peephole lstm"}  # torch has no second derivative of one, the other refuses it
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -51,5 +57,5 @@ def test_gradients_agree_with_finite_differences(name: str) -> None:
     function, given = FUNCTIONS[name]
     inputs = tuple(x.clone().requires_grad_() for x in given)
     assert gradcheck(function, inputs)
-    if name != "loss hinge":  # linear in pieces; torch has no second derivative for it
+    if name not in ONCE:
         assert gradgradcheck(function, inputs)

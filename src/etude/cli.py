@@ -2,6 +2,8 @@
 
 import dataclasses
 import difflib
+import importlib.util
+import inspect
 import itertools
 import sys
 from collections.abc import Callable, Sequence
@@ -148,6 +150,29 @@ def reproduce(
             _print(line)
 
 
+def derive(
+    function: Positional[str],
+    mode: Literal["reverse", "forward"] = "reverse",
+    style: Literal["side-by-side", "textbook", "optimised"] = "side-by-side",
+) -> None:
+    """The derivative of a Python function as source to read.
+
+    Args:
+        function: FILE:FUNCTION, a function in a Python file, which is imported.
+        mode: of differentiation.
+        style: side-by-side puts the derivative of each line beside it, in reverse mode to be read upwards; textbook and
+            optimised print a program that runs.
+    """
+    from etude.autodiff import TransformError, program
+
+    stages = program(_function(function))
+    try:
+        text = stages.side_by_side(mode) if style == "side-by-side" else stages.derivative(mode, style).text
+    except (TransformError, TypeError) as error:
+        raise InputError(str(error)) from error
+    print(text)
+
+
 def data_list() -> None:
     """The data sets that have a name."""
     from rich.table import Table
@@ -212,6 +237,7 @@ VERBS: dict[str, Callable[..., None]] = {
     "report": report,
     "compare": compare,
     "reproduce": reproduce,
+    "derive": derive,
     "data": data_help,
 }
 DATA_VERBS: dict[str, Callable[..., None]] = {"list": data_list, "check": data_check, "fetch": data_fetch}
@@ -361,6 +387,25 @@ def _load(folder: Path) -> "Run":
     from etude.engine.run import load
 
     return load(folder)
+
+
+def _function(place: str) -> Callable[..., Any]:
+    """The function that FILE:FUNCTION names."""
+    file, _, name = place.rpartition(":")
+    if not file or not Path(file).is_file():
+        raise InputError(f"{place}: expected FILE:FUNCTION, and there is no file {file or place}")
+    spec = importlib.util.spec_from_file_location(Path(file).stem, file)
+    if spec is None or spec.loader is None:
+        raise InputError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise InputError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
+    functions = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}
+    if name not in functions:
+        raise nearest(name, functions, "function")
+    return functions[name]
 
 
 def _verb(run: "Run", name: str) -> "Callable[[int], Tensor]":

@@ -1,0 +1,264 @@
+"""Derivatives of Python functions as Python functions: `grad`, `jvp`, `vjp`, `jacobian`, `hessian`, `hvp`.
+
+Argument names are JAX's. A function is transformed once for each combination of kinds of its arguments (`kinds`), when
+it is first called with one; what is returned can be differentiated again.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from etude.autodiff import modes
+from etude.autodiff.execution import executable
+from etude.autodiff.expansion import expanded_function
+from etude.autodiff.kinds import Kind, kind_of
+from etude.autodiff.ordering import choose
+from etude.autodiff.preparation import prepare
+from etude.autodiff.primitives import PRIMITIVES
+from etude.autodiff.program import Call, Function, Program, Variable
+from etude.autodiff.reverse import split_function
+
+Mode = Literal["auto", "forward", "reverse"]
+Made = TypeVar("Made", bound=Callable[..., Any])
+Transform = Callable[[Function, tuple[int, ...], bool], Program]
+
+
+def function_of(function: Callable[..., Any], kinds: tuple[Kind, ...], names: tuple[str, ...] = ()) -> Function:
+    """The program of a function, or of what this module made from one, for arguments of these kinds."""
+    make = getattr(function, "__program__", None)
+    made: Function = prepare(function, kinds, names) if make is None else make(kinds, names)
+    if not (made.forward or made.split or made.checkpointed):
+        return made
+    return made.once("called", lambda: Function(made.name, lambda: _calling(made)))
+
+
+def _calling(function: Function) -> Program:
+    """A program that calls a function which has its own way to be differentiated, and does nothing else."""
+    program = function.program
+    parameters = tuple(Variable(parameter.name, parameter.kind, parameter.given) for parameter in program.parameters)
+    results = tuple(Variable("y", result.kind) for result in program.results)
+    return replace(program, parameters=parameters, body=[Call(results, function, parameters)], results=results)
+
+
+def _differentiable(name: str, position: int, value: Any) -> None:
+    if not kind_of(value).differentiable:
+        raise TypeError(f"argument {position} of {name} is {value!r}: a derivative needs floats")
+
+
+def static(function: Made) -> Made:
+    """Let a call of a function inside a program that is transformed be made then and there: `grad(f)(x)`."""
+    function.__static__ = True  # type: ignore[attr-defined]
+    return function
+
+
+class Derivative:
+    """A function made from the program of another."""
+
+    def __init__(
+        self, function: Callable[..., Any], argnums: int | Sequence[int], key: Any, transform: Transform
+    ) -> None:
+        self.function = function
+        self.positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        self.key = (key, argnums if isinstance(argnums, int) else tuple(argnums))
+        self.transform = transform
+        self.__name__ = getattr(function, "__name__", "function")
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        """Call the derivative: with the arguments of the function."""
+        values = (*arguments, *named.values())
+        self.check(values)
+        made = self.made(tuple(map(kind_of, values)), tuple(named), False)
+        return executable(made)(*values)
+
+    def __program__(self, kinds: tuple[Kind, ...], names: tuple[str, ...] = ()) -> Function:
+        return self.made(kinds, names, True)
+
+    def check(self, values: Sequence[Any]) -> None:
+        """Refuse to differentiate by integers."""
+        for position in self.positions:
+            if position >= len(values):
+                raise TypeError(
+                    f"{self.__name__} was given {len(values)} arguments; argnums asks for number {position}"
+                )
+            _differentiable(self.__name__, position, values[position])
+
+    def made(self, kinds: tuple[Kind, ...], names: tuple[str, ...], again: bool) -> Function:
+        """The program of the derivative for arguments of these kinds, made once."""
+        function = expanded_function(function_of(self.function, kinds, names))
+        key = (*self.key, again)
+
+        def build() -> Program:
+            count = len(function.program.parameters)
+            return self.transform(function, tuple(position % count for position in self.positions), again)
+
+        return function.once(key, lambda: Function(function.name, build))
+
+
+@static
+def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Derivative:
+    """The gradient of a function with one number as its result, by reverse mode.
+
+    Args:
+        function: a Python function of numbers, arrays and tuples, lists and dictionaries of them.
+        argnums: the position of the argument to differentiate by, or several.
+        has_aux: whether the function returns a pair (value, something), of which the value is differentiated.
+
+    Returns:
+        A function of the same arguments that returns the gradient, in the form of the argument (for several arguments a
+        tuple); with `has_aux` the pair (gradient, something).
+
+    Raises:
+        TransformError: when called, if the function uses what is not supported.
+        TypeError: when called, if the result is not a number or an argument to differentiate by is an integer.
+    """
+    several = not isinstance(argnums, int)
+
+    def transform(made: Function, positions: tuple[int, ...], again: bool) -> Program:
+        return modes.gradient(made.program, positions, value=False, aux=has_aux, several=several, again=again)
+
+    return Derivative(function, argnums, ("grad", has_aux), transform)
+
+
+@static
+def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Derivative:
+    """The pair of the value of a function and its gradient; with `has_aux` ((value, something), gradient). See `grad`."""
+    several = not isinstance(argnums, int)
+
+    def transform(made: Function, positions: tuple[int, ...], again: bool) -> Program:
+        return modes.gradient(made.program, positions, value=True, aux=has_aux, several=several, again=again)
+
+    return Derivative(function, argnums, ("value_and_grad", has_aux), transform)
+
+
+@static
+def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0, mode: Mode = "auto") -> Derivative:
+    """The Jacobian of a function of numbers and arrays with a number or an array as its result.
+
+    Args:
+        function: the function.
+        argnums: the position of the argument to differentiate by, or several.
+        mode: `forward` makes it column by column, one direction for each number in the argument; `reverse` row by row,
+            one for each number in the result; `auto` chooses by the sizes (`ordering.choose`).
+
+    Returns:
+        A function of the same arguments that returns an array of the shape of the result followed by that of the
+        argument (for several arguments a tuple).
+    """
+    several = not isinstance(argnums, int)
+
+    def by(mode: Mode) -> Derivative:
+        def transform(made: Function, positions: tuple[int, ...], again: bool) -> Program:
+            return modes.jacobian(made, positions, mode, several=several)
+
+        return Derivative(function, argnums, ("jacobian", mode), transform)
+
+    return by(mode) if mode != "auto" else _Automatic(function, argnums, by)
+
+
+class _Automatic(Derivative):
+    """A Jacobian whose mode is chosen when the sizes are known, at each call."""
+
+    def __init__(
+        self, function: Callable[..., Any], argnums: int | Sequence[int], by: Callable[[Mode], Derivative]
+    ) -> None:
+        super().__init__(function, argnums, "jacobian", by("forward").transform)
+        self.modes = {mode: by(mode) for mode in ("forward", "reverse")}
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        values = (*arguments, *named.values())
+        self.check(values)
+        outputs = np.size(self.function(*arguments, **named))
+        inputs = sum(np.size(values[position]) for position in self.positions)
+        return self.modes[choose(inputs, outputs)](*arguments, **named)
+
+
+@static
+def hessian(function: Callable[..., Any], argnums: int = 0) -> Derivative:
+    """The Hessian of a function with one number as its result: forward over reverse mode.
+
+    Returns:
+        A function of the same arguments that returns an array with the shape of the argument twice.
+    """
+    return jacobian(grad(function, argnums), argnums, "forward")
+
+
+class _Pushforward(Derivative):
+    """The function behind `jvp`: its arguments are those of the function, then tangents direction by direction."""
+
+    def __init__(
+        self, function: Callable[..., Any], positions: Sequence[int], inputs: int, directions: int, aux: bool
+    ) -> None:
+        def transform(made: Function, positions: tuple[int, ...], again: bool) -> Program:
+            return modes.product(made, positions, directions, aux=aux)
+
+        super().__init__(function, positions, ("jvp", directions, aux), transform)
+        self.inputs = inputs
+
+    def made(self, kinds: tuple[Kind, ...], names: tuple[str, ...], again: bool) -> Function:
+        return super().made(kinds[: self.inputs], names, again)
+
+
+def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
+    """The value of a function and its change along a direction, by forward mode.
+
+    Args:
+        function: the function.
+        primals: its arguments.
+        tangents: one tangent for each, of the same shape (integers and text have none: theirs is not looked at); or a
+            list of several such tuples, followed at once.
+        has_aux: whether the function returns a pair (value, something), of which the value is differentiated.
+
+    Returns:
+        The pair (value, change), for several directions (value, list of changes); with `has_aux`, something comes last.
+
+    Raises:
+        ValueError: if the shape of a tangent is not that of its argument.
+    """
+    several = isinstance(tangents, list)
+    directions = tangents if several else [tangents]
+    positions = [position for position, primal in enumerate(primals) if kind_of(primal).differentiable]
+    for direction in directions:
+        for position in positions:
+            if np.shape(primals[position]) != np.shape(direction[position]):
+                shapes = np.shape(direction[position]), np.shape(primals[position])
+                raise ValueError(f"tangent {position} has shape {shapes[0]}, its argument {shapes[1]}")
+    push = _Pushforward(function, positions, len(primals), len(directions), has_aux)
+    value, *changes = push(*primals, *(direction[position] for direction in directions for position in positions))
+    extra = (changes.pop(),) if has_aux else ()
+    return (value, changes if several else changes[0], *extra)
+
+
+def hvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The product of the Hessian of a function of one argument with a direction: forward over reverse mode.
+
+    Returns:
+        The product, in the form of the argument, at a few times the cost of the function.
+    """
+    return jvp(grad(function), primals, tangents)[1]
+
+
+def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """The value of a function and its pullback, by reverse mode.
+
+    Returns:
+        The pair (value, pullback), where pullback(d) is the tuple of what the change d of the value makes of each
+        argument, 0.0 for integers; with `has_aux` the triple (value, pullback, something). The pullback may be called
+        many times.
+    """
+    mask = tuple(kind_of(primal).differentiable for primal in primals)
+    made = expanded_function(function_of(function, tuple(map(kind_of, primals))))
+    forth, back = split_function(made, mask, False)
+    result, stored = executable(forth)(*primals)
+    value, *extra = result if has_aux else (result,)
+
+    def pullback(d: Any) -> tuple[Any, ...]:
+        if np.shape(d) != np.shape(value):
+            raise ValueError(f"the change has shape {np.shape(d)}, the value {np.shape(value)}")
+        found = executable(back)(stored, (d, PRIMITIVES["zeros_like"].evaluate(*extra)) if has_aux else d)
+        changes = iter(found if sum(mask) > 1 else (found,))
+        return tuple(next(changes) if varies else 0.0 for varies in mask)
+
+    return value, pullback, *extra

@@ -1,0 +1,62 @@
+"""Which lists and arrays a function may change, because it made them and nobody else holds them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from etude.autodiff.kinds import Dict, Integer, Kind, List, Number, Other, Tuple
+from etude.autodiff.primitives import Primitive
+from etude.autodiff.program import MISSING, Atom, Variable
+
+# fmt: off
+NEW = frozenset((
+    "matmul", "dot", "outer", "inner", "einsum", "tensordot", "sum", "prod", "mean", "var", "std", "max", "min",
+    "cumsum", "cumprod", "norm", "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "arange",
+    "linspace", "eye", "array", "copy", "concatenate", "stack", "hstack", "vstack", "tile", "repeat", "solve", "inv",
+    "pad", "roll", "sort", "append", "extend", "list", "dict", "tuple",
+))
+"""Primitives, beside the elementwise ones, whose results are new."""
+# fmt: on
+
+HOLDING = frozenset(("append", "extend", "list", "dict", "tuple"))
+"""Those of them whose results hold their inputs."""
+
+
+@dataclass(eq=False)
+class Ownership:
+    """What is known of who holds the values of a function.
+
+    Attributes:
+        fresh: the variables whose lists and arrays the function made.
+        aliased: those of them that others may hold too.
+    """
+
+    fresh: set[Variable] = field(default_factory=set)
+    aliased: set[Variable] = field(default_factory=set)
+
+    def own(self, value: Any) -> bool:
+        """Whether a list or array was made here and nobody else holds it."""
+        return isinstance(value, Variable) and value in self.fresh and value not in self.aliased
+
+    def alias(self, *values: Atom) -> None:
+        """Note that others may hold these values."""
+        self.aliased.update(value for value in values if isinstance(value, Variable))
+
+    def made(self, primitive: Primitive, result: Variable, inputs: tuple[Atom, ...]) -> None:
+        """Note that a primitive made `result` of these inputs, which the result may hold, or parts of their memory."""
+        new = primitive.elementwise or primitive.name in NEW
+        if new:
+            self.fresh.add(result)
+        if (not new or primitive.name in HOLDING) and not innocent(primitive, result.kind, inputs):
+            self.alias(*(inputs[1:] if primitive.name == "append" else inputs))
+
+    def stands_for(self, result: Variable, sources: Iterable[Atom]) -> None:
+        """A variable that stands for one of the sources is this function's own if they all are."""
+        if all(source is MISSING or self.own(source) for source in sources):
+            self.fresh.add(result)
+
+
+def innocent(primitive: Primitive, kind: Kind, inputs: tuple[Atom, ...]) -> bool:
+    """Whether a result of this kind cannot be changed, or is an item, whose change leaves the list around it alone."""
+    picked = primitive.name == "item" and isinstance(inputs[0].kind, Tuple | List | Dict)
+    return picked or isinstance(kind, Number | Integer | Other)

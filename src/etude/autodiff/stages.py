@@ -1,0 +1,225 @@
+"""Derivatives to read: the stages of a transformation as source, a program beside its derivative as on the slides."""
+
+import inspect
+import textwrap
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, groupby, zip_longest
+from typing import Any, Literal
+
+import numpy as np
+
+from etude.autodiff import modes
+from etude.autodiff.activity import active
+from etude.autodiff.derivative import function_of
+from etude.autodiff.duplication import duplicated
+from etude.autodiff.errors import TransformError
+from etude.autodiff.expansion import copied, expanded
+from etude.autodiff.expressions import Style
+from etude.autodiff.forward import forward
+from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, Number, kind_of
+from etude.autodiff.optimise import optimised
+from etude.autodiff.program import Block, If, Loop, Op, Program, Statement, assigned
+from etude.autodiff.reverse import joined
+from etude.autodiff.source import Printed, every, source
+
+Direction = Literal["forward", "reverse"]
+
+
+def derivative_source(
+    function: Callable[..., Any],
+    mode: Direction = "reverse",
+    style: Style = "optimised",
+    *,
+    arguments: Sequence[Any] | None = None,
+    directions: int = 1,
+) -> str:
+    """The Python source of the derivative of a function: a program that runs as it is printed.
+
+    Args:
+        function: the function; what `grad` and its like return can be given too.
+        mode: `forward`: to the arguments come their tangents dx, to the result its tangent. `reverse`: the program
+            followed by its adjoint; the adjoint of the result arrives as an argument.
+        style: `optimised`: as a person would write it. If the result is a number, the reverse program starts from 1 and
+            returns the gradient alone. `textbook`: one function call a line, every variable used once, as on the
+            slides of course/004.
+        arguments: examples of the arguments, whose kinds the program is made for. Without them annotations say what an
+            argument is (`float`, `np.ndarray`); what is not annotated is a number, or anything if the function does
+            with it what numbers cannot.
+        directions: in forward mode, how many directions are followed at once.
+
+    Raises:
+        TransformError: if the function uses what is not supported.
+    """
+    return Stages(function, arguments).derivative(mode, style, directions).text
+
+
+def program(function: Callable[..., Any], arguments: Sequence[Any] | None = None) -> "Stages":
+    """The stages of the transformation of a function, each as source to look at. See `derivative_source`."""
+    return Stages(function, arguments)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """A function on its way to its derivative."""
+
+    function: Callable[..., Any]
+    arguments: Sequence[Any] | None = None
+
+    @property
+    def prepared(self) -> Program:
+        """The program in A-normal form, for other transformations."""
+        if self.arguments is not None:
+            return function_of(self.function, tuple(map(kind_of, self.arguments))).program
+        guesses = _kinds(self.function)
+        try:
+            found = self.guessed(guesses, Number())
+        except (TransformError, TypeError):
+            return self.guessed(guesses, UNKNOWN)
+        if None in guesses and _arrays(found.body):
+            return self.guessed(guesses, UNKNOWN)
+        bounds = {bound for loop in every(found.body) if isinstance(loop, Loop) for bound in loop.bounds or ()}
+        counts = [Integer() if parameter in bounds else None for parameter in found.parameters]
+        return self.guessed([guess or count for guess, count in zip(guesses, counts, strict=True)], Number())
+
+    def guessed(self, guesses: Sequence[Kind | None], otherwise: Kind) -> Program:
+        """The program for arguments of these kinds."""
+        return function_of(self.function, tuple(guess or otherwise for guess in guesses)).program
+
+    @property
+    def mask(self) -> tuple[bool, ...]:
+        """For each parameter, whether it can vary."""
+        return tuple(parameter.kind.differentiable for parameter in self.prepared.parameters)
+
+    @property
+    def source(self) -> str:
+        """The user's source."""
+        return textwrap.dedent(inspect.getsource(self.function))
+
+    @property
+    def normal_form(self) -> str:
+        """The program in A-normal form: one call of a prefix function a line."""
+        return source(self.numbered, "textbook").text
+
+    @property
+    def numbered(self) -> Program:
+        """The program in A-normal form with its temporaries numbered: i1, i2, ..., and d_di1 the adjoint of i1."""
+        program = copied(self.prepared)
+        temporaries = [variable for variable in assigned(program.body) if variable.name == "i" and not variable.given]
+        for number, variable in enumerate(temporaries, 1):
+            variable.name = f"i{number}"
+        return program
+
+    @property
+    def linear(self) -> Program:
+        """The program in which every variable is used once."""
+        prepared = self.numbered
+        varying = [p for p, varies in zip(prepared.parameters, self.mask, strict=True) if varies]
+        return duplicated(prepared, active(prepared, varying))
+
+    @property
+    def duplicated(self) -> str:
+        """The program in which every variable is used once, further uses through `dup`."""
+        return source(self.linear, "textbook").text
+
+    @property
+    def forward(self) -> str:
+        """The textbook program of forward mode."""
+        return self.derivative("forward", "textbook").text
+
+    @property
+    def reverse(self) -> str:
+        """The textbook program of reverse mode."""
+        return self.derivative("reverse", "textbook").text
+
+    def derivative(self, mode: Direction = "reverse", style: Style = "optimised", directions: int = 1) -> Printed:
+        """The program of the derivative, printed."""
+        if style == "textbook":
+            return source(self.textbook(mode, directions), style)
+        prepared = expanded(self.prepared)
+        if mode == "forward":
+            return source(optimised(forward(prepared, self.mask, directions)))
+        if prepared.results[0].kind in (Number(), Integer(), UNKNOWN):
+            positions = [position for position, varies in enumerate(self.mask) if varies]
+            several = len(positions) > 1
+            made = modes.gradient(prepared, positions, value=False, aux=False, several=several, again=False)
+            return source(optimised(made))
+        return source(optimised(joined(prepared, self.mask)))
+
+    def textbook(self, mode: Direction, directions: int = 1) -> Program:
+        """The program of the derivative with nothing simplified."""
+        if mode == "forward":
+            return forward(self.numbered, self.mask, directions)
+        return joined(self.linear, self.mask, textbook=True)
+
+    def side_by_side(self, mode: Direction = "reverse") -> str:
+        """The textbook program with the derivative of each line beside it; in reverse mode it is read upwards."""
+        lines = _by_statement(self.numbered if mode == "forward" else self.linear)
+        made = forward(lines, self.mask) if mode == "forward" else joined(lines, self.mask, textbook=True)
+        return _columns(source(made, "textbook"), mode)
+
+
+NUMBERS = {"tuple", "list", "dict", "item", "append", "accumulate", "select"}
+"""The primitives without broadcasting that programs on numbers use too."""
+
+
+def _kinds(function: Callable[..., Any]) -> list[Kind | None]:
+    """What the annotations of the parameters without a default say; None where there is none."""
+    known = {float: Number(), int: Integer(), np.ndarray: Array(), "float": Number(), "int": Integer()}
+    known["np.ndarray"] = Array()
+    parameters = inspect.signature(function).parameters.values()
+    return [known.get(parameter.annotation) for parameter in parameters if parameter.default is parameter.empty]
+
+
+def _arrays(block: Block) -> bool:
+    """Whether a program prepared for numbers does what only arrays can."""
+    ops = (statement for statement in every(block) if isinstance(statement, Op))
+    return any(
+        not op.primitive.elementwise and any(op.primitive.reverse) and op.primitive.name not in NUMBERS for op in ops
+    )
+
+
+def _by_statement(program: Program) -> Program:
+    """The program with the number of each statement in the place of its line in the user's source."""
+    numbers = count(1)
+
+    def numbered(block: Block) -> Block:
+        return [one(statement) for statement in block]
+
+    def one(statement: Statement) -> Statement:
+        line = next(numbers)
+        match statement:
+            case If():
+                then = numbered(statement.then)
+                return replace(statement, line=line, then=then, otherwise=numbered(statement.otherwise))
+            case Loop():
+                return replace(statement, line=line, body=numbered(statement.body))
+            case _:
+                return replace(statement, line=line)
+
+    return replace(program, body=numbered(program.body))
+
+
+def _columns(printed: Printed, mode: Direction) -> str:
+    """Two columns: the program, and for each of its statements what comes from it in the derivative."""
+    texts = printed.text.splitlines()
+    start = next(number for number, text in enumerate(texts) if text.startswith(f"def {printed.name}(")) + 1
+    lines = list(zip(texts[start:-1], printed.lines[start:-1], strict=True))
+    if mode == "reverse":
+        border = [text.strip() for text, _ in lines].index("# adjoint")
+        left, right = lines[:border], lines[border + 1 :]
+    else:
+        seen: set[int] = set()
+        left, right = [], []
+        for text, number in lines:
+            (right if number in seen else left).append((text, number))
+            seen.add(number)
+    rows: list[tuple[str, str]] = []
+    done: set[int] = set()
+    for number, group in groupby(left, lambda line: line[1]):
+        ours = [text for text, _ in group]
+        theirs = [text for text, other in right if other == number and number not in done]
+        done.add(number)
+        rows += zip_longest(ours, theirs, fillvalue="")
+    width = max(len(text) for text, _ in rows)
+    return "\n".join(f"{text[4:]:{width - 4}} | {other[4:]}".rstrip() for text, other in rows)

@@ -1,0 +1,351 @@
+"""What cannot be transformed is refused, with the line of the user's file and the reason."""
+
+# ruff: noqa: RET504, RUF059
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, call-arg, call-overload, attr-defined, name-defined"
+
+import inspect
+from typing import Any
+
+import numpy as np
+import pytest
+
+from etude.autodiff.errors import TransformError
+from etude.autodiff.kinds import kind_of
+from etude.autodiff.preparation import prepare
+
+COUNT = 0
+
+
+class Holder:
+    value = 1.0
+
+
+HOLDER = Holder()
+
+
+def with_try(x):
+    try:  # try
+        return x
+    except ValueError:
+        return 0.0
+
+
+def with_with(x):
+    with open("file"):  # with
+        return x
+
+
+def with_yield(x):
+    yield x  # generator
+
+
+def with_del(x):
+    y = x
+    del y  # del
+    return x
+
+
+def with_global(x):
+    global COUNT  # global
+    COUNT = x
+    return x
+
+
+def with_nonlocal(x):
+    y = x
+
+    def change():
+        nonlocal y  # nonlocal
+        y = 2
+
+    change()
+    return y
+
+
+def with_class(x):
+    class Inner:  # classes
+        pass
+
+    return x
+
+
+def with_import(x):
+    import math  # import
+
+    return math.sin(x)
+
+
+def with_match(x):
+    match x:  # match
+        case _:
+            return x
+
+
+def with_set(x):
+    return {x, 1.0}  # set
+
+
+def with_loop_else(x):
+    for i in range(3):  # else
+        x = x + i
+    else:
+        x = 0.0
+    return x
+
+
+def with_while_else(x):
+    while x > 3:  # else
+        x = x - 1
+    else:
+        x = 0.0
+    return x
+
+
+def with_attribute(x):
+    HOLDER.value = x  # changes an object
+    return x
+
+
+def with_augmented_attribute(x):
+    HOLDER.value += x  # changes an object
+    return x
+
+
+def with_item(x):
+    y = np.zeros(3)
+    y[0] = x[0]  # np.where
+    return y
+
+
+def with_augmented_item(x):
+    x[0] += 1  # in place
+    return x
+
+
+def with_argument_in_place(x):
+    x += 1  # others may hold
+    return x
+
+
+def with_view_in_place(x):
+    y = x * 2
+    z = y[1:]
+    y += 1  # others may hold
+    return z + y[1:]
+
+
+def with_alias_in_place(x):
+    y = x * 2
+    z = y
+    z *= 2  # others may hold
+    return y + z
+
+
+def with_alias_in_branch(x):
+    y = x * 2
+    z = y if x[0] > 0 else x
+    y *= 2  # others may hold
+    return y + z
+
+
+def with_append_to_alias(x):
+    ys = [x]
+    zs = ys
+    ys.append(x)  # others may hold
+    return zs
+
+
+def with_append_after_storing(x):
+    ys = [x]
+    both = (ys, x)
+    ys.append(x)  # others may hold
+    return both
+
+
+def with_append_after_call(x):
+    ys = [x]
+    zs = identity(ys)
+    ys.append(x)  # others may hold
+    return zs
+
+
+def with_append_in_loop(x):
+    ys, zs = [x], [x]
+    for _ in range(3):
+        ys.append(x)  # others may hold
+        zs = ys
+    return zs
+
+
+def with_append_to_captured(x):
+    ys = [x]
+
+    def more(y):
+        ys.append(y)  # others may hold
+        return y
+
+    return more(x) + ys[-1]
+
+
+def with_append_to_global(x):
+    LIST.append(x)  # others may hold
+    return x
+
+
+def with_pop(x):
+    ys = [x, x]
+    ys.pop()  # not supported
+    return ys
+
+
+def with_sort(x):
+    ys = sorted([x[0], x[1]])  # no rule
+    return ys
+
+
+def identity(x):
+    return x
+
+
+LIST: list[Any] = []
+
+
+def with_unknown_function(x):
+    return np.fft.fft(x)  # no rule
+
+
+def with_unknown_method(x):
+    return x.byteswap()  # byteswap
+
+
+def with_unknown_attribute(x):
+    return np.no_such_function(x)  # no_such_function
+
+
+def with_unknown_attribute_of_array(x):
+    return x.ctypes  # attribute
+
+
+def with_unbound_name(x):
+    return x + no_such_name  # not defined
+
+
+def with_number_called(x):
+    return x(2)  # which function
+
+
+def with_branches_of_functions(x):
+    f = np.sin if x[0] > 0 else np.cos
+    return f(x)  # which function
+
+
+def with_late_capture(x):
+    scale = x
+    functions = [lambda y: scale * y]
+    scale = scale * 2  # changes after
+    return functions[0](x)
+
+
+def with_late_capture_in_loop(x):
+    functions = []
+    for i in range(3):
+        functions.append(lambda y: i * y)  # changes after # noqa: B023
+    return functions[0](x)
+
+
+def with_wrong_arguments(x):
+    return identity(x, x)  # takes 1
+
+
+def with_wrong_keyword(x):
+    return np.sum(x, no_such=1)  # no_such
+
+
+def with_variable_key(x):
+    return {str(x): x}  # constant
+
+
+def with_complex(x):
+    return x * 2j  # complex
+
+
+def with_decorator(x):
+    @identity
+    def inner(y):  # decorator
+        return y
+
+    return inner(x)
+
+
+def with_walrus_in_test(x):
+    while (y := np.sum(x)) > 3:  # assignment inside
+        x = x - y
+    return x
+
+
+def with_error_without_name(x):
+    raise  # raise
+
+
+def with_unknown_unpacking(x):
+    a, *b = x  # not known before
+    return a
+
+
+def with_module(x):
+    y = (np, x)  # module
+    return y
+
+
+def inner_refusal(x):
+    y = x
+
+    def inner(z):
+        del z  # del
+        return y
+
+    return inner(x)
+
+
+REFUSALS = [each for name, each in sorted(globals().items()) if name.startswith("with_") or name == "inner_refusal"]
+
+
+@pytest.mark.parametrize("function", REFUSALS, ids=lambda function: function.__name__)
+def test_refusals_give_line_and_reason(function: Any) -> None:
+    lines, first = inspect.getsourcelines(function)
+    line, reason = next(
+        (first + k, text.split("  # ")[1].split(" #")[0].strip()) for k, text in enumerate(lines) if "  # " in text
+    )
+    with pytest.raises(TransformError) as error:
+        _ = prepare(function, (kind_of(np.arange(3.0)),)).program
+    assert (error.value.file, error.value.line) == (__file__, line)
+    assert reason in error.value.reason
+    assert str(error.value).startswith(f"{__file__}:{line}: in ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_refused_function_is_refused_again() -> None:
+    for _ in range(2):
+        with pytest.raises(TransformError):
+            _ = prepare(with_del, (kind_of(1.0),)).program
+
+
+async def asynchronous(x: float) -> float:
+    return x
+
+
+def test_functions_without_source() -> None:
+    typed: dict[str, Any] = {}
+    exec("def f(x):\n    return x\n", typed)
+    for function, reason in ((typed["f"], "source is not at hand"), (asynchronous, "async")):
+        with pytest.raises(TransformError, match=reason):
+            _ = prepare(function, (kind_of(1.0),)).program
+
+
+def test_arguments_that_the_function_does_not_take() -> None:
+    with pytest.raises(TypeError, match="identity takes 1 arguments by position, not 2"):
+        prepare(identity, (kind_of(1.0),) * 2)
+    with pytest.raises(TypeError, match="identity has no parameter y"):
+        prepare(identity, (kind_of(1.0),) * 2, ("y",))
+    with pytest.raises(TypeError, match="identity needs x"):
+        prepare(identity, ())

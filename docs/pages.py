@@ -13,6 +13,7 @@ from typing import Any
 
 from etude.catalogue import Entry, entries, find
 from etude.claims import lab
+from etude.report.figures import lines
 from etude.report.sheet import deviations, number
 from etude.signature import acts_on_another, arguments, dimensions
 
@@ -27,6 +28,7 @@ PARTS = {
     "systems": "The abstraction",
     "engine": "Training and runs",
     "claims": "Claims",
+    "autodiff": "Automatic differentiation",
 }
 Definition = ast.FunctionDef | ast.ClassDef
 
@@ -102,10 +104,21 @@ def system_page(entry: Entry, findings: dict[tuple[str, str], dict[str, Any]]) -
     verbs = [f"- `{heading(node)}`: {prose(told)}" for node, told in public(body) if node.name in VERBS]
     if verbs:
         parts += ["## Verbs", "\n".join(verbs)]
-    if claims := lab.claims(entry.name):
-        parts += ["## Claims", "\n".join(claimed(claim, findings.get((entry.name, claim.name))) for claim in claims)]
-        parts += [f"```console\n$ etude reproduce {entry.name}\n```"]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, *claims_about(entry.name, findings)]) + "\n"
+
+
+def claims_about(name: str, findings: dict[tuple[str, str], dict[str, Any]]) -> Iterator[str]:
+    """The claims about a system or a library, how to run them, and what they plot."""
+    claims = lab.claims(name)
+    found = [findings.get((name, claim.name)) for claim in claims]
+    if claims:
+        yield "## Claims"
+        yield "\n".join(map(claimed, claims, found))
+        yield f"```console\n$ etude reproduce {name}\n```"
+    for finding in filter(None, found):
+        for title, plot in finding.get("plots", {}).items():
+            yield prose(title)
+            yield f"```{{raw}} html\n{lines(plot['axes'], plot['x'], plot['series'])}```"
 
 
 def claimed(claim: lab.Claim, finding: dict[str, Any] | None) -> str:
@@ -118,17 +131,18 @@ def claimed(claim: lab.Claim, finding: dict[str, Any] | None) -> str:
     return f"{told}**{verdict}**. {'; '.join(numbers)}. {prose(finding['note'])}"
 
 
-def part_page(part: str, title: str) -> str:
-    """A page about a folder of the source: every file, every public name in it."""
+def part_page(part: str, title: str, findings: dict[tuple[str, str], dict[str, Any]]) -> str:
+    """A page about a folder of the source: every file, every public name in it, the claims about it."""
     shown = [f"# {title}"]
     for file in sorted((SOURCE / part).glob("*.py")):
         tree = ast.parse(file.read_text())
         if told := ast.get_docstring(tree):
-            shown += [f"## etude.{part}.{file.stem}", docstring(told)]
+            shown += [f"## {f'etude.{part}.{file.stem}'.removesuffix('.__init__')}", docstring(told)]
             for node, text in public(tree.body):
                 shown += [f"### {prose(node.name)}", f"```python\n{heading(node)}\n```", docstring(text)]
                 if isinstance(node, ast.ClassDef):
                     shown += [f"- `{heading(inner)}`: {prose(said)}" for inner, said in public(node.body)]
+    shown += claims_about(part, findings) if part in lab.LIBRARIES else []
     return "\n\n".join(shown) + "\n"
 
 
@@ -150,7 +164,7 @@ def main() -> None:
         index += [f"## {family}", toctree(names)]
     (HERE / "systems" / "index.md").write_text("\n\n".join(index) + "\n")
     for part, title in PARTS.items():
-        (HERE / "api" / f"{part}.md").write_text(part_page(part, title))
+        (HERE / "api" / f"{part}.md").write_text(part_page(part, title, findings))
     (HERE / "api" / "index.md").write_text(f"# Functions and classes\n\n{toctree(list(PARTS))}\n")
 
 

@@ -13,11 +13,11 @@ from scipy.stats import kstest
 from torch import nn
 
 from etude.catalogue import Entry, entries
-from etude.claims import lab
+from etude.claims import autodiff, lab
 from etude.claims.autoencoders import vae
 from etude.claims.feedforward import mlp
 from etude.claims.gans import gan
-from etude.claims.lab import Claim, Finding, Lab, claim, spread
+from etude.claims.lab import Claim, Finding, Lab, Plot, claim, spread
 from etude.claims.techniques import ema
 from etude.data import source
 from etude.data.kinds import Images, Splits
@@ -27,12 +27,13 @@ from etude.errors import InputError
 from etude.systems.feedforward.lenet import RUBBISH, LeNet
 from etude.systems.gans.gan import GAN
 
-EVERY = [(system, each) for system in sorted(entries()) for each in lab.claims(system)]
+EVERY = [(name, each) for name in (*sorted(entries()), *lab.LIBRARIES) for each in lab.claims(name)]
 
 
 @claim("the sea is salt", source="Anonymous 1900, page 1", minutes=0.1)
 def salt(at: Lab) -> Finding:
-    return Finding(True, {"grams a litre": spread([34, 35, 36])}, "at the surface")
+    depth = Plot(["metres", "grams a litre"], [1, 10], {"Atlantic": [35, 36], "Baltic": [7, 8]})
+    return Finding(True, {"grams a litre": spread([34, 35, 36])}, "at the surface", {"by depth": depth})
 
 
 @claim("the moon is cheese", source="Anonymous 1900, page 2", minutes=0.1)
@@ -56,6 +57,8 @@ def test_findings_are_filed_and_read_back(filed: Path) -> None:
     assert found["mlp", "cheese"]["verdict"] == "fails"
     assert found["mlp", "salt"]["numbers"]["grams a litre"]["mean"] == 35
     assert found["mlp", "salt"]["command"] == "etude reproduce mlp --only salt"
+    assert found["mlp", "salt"]["plots"]["by depth"]["series"]["Baltic"] == [7, 8]
+    assert found["mlp", "cheese"]["plots"] == {}
     assert not found["mlp", "salt"]["stale"]
 
 
@@ -124,13 +127,35 @@ def test_a_finding_is_stale_once_what_it_depends_on_changes(
     assert {name for (_, name), finding in lab.findings().items() if finding["stale"]} == changed
 
 
+@pytest.mark.parametrize(("inside", "changed"), [("__init__.py", True), ("rules/sums.py", True), ("notes.txt", False)])
+def test_a_finding_on_a_library_depends_on_all_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str, changed: bool
+) -> None:
+    file, about = tmp_path / "toy" / "__init__.py", tmp_path / "claims.py"
+    monkeypatch.setattr(lab, "LIBRARIES", {"toy": Entry("toy", "library", "etude.toy", file)})
+    monkeypatch.setattr(lab, "_file", lambda _: about)
+    (tmp_path / "toy" / "rules").mkdir(parents=True)
+    about.write_text(CLAIMS)
+    for each in ("__init__.py", "rules/sums.py", "notes.txt"):
+        (tmp_path / "toy" / each).write_text("RATE = 0.1\n")
+    before = lab.code("toy", "one")
+    (tmp_path / "toy" / inside).write_text("RATE = 0.2\n")
+    assert (lab.code("toy", "one") != before) == changed
+
+
+def test_a_library_has_claims_as_a_system_has() -> None:
+    assert {each.name for each in lab.claims("autodiff")} >= {"modes_and_sizes", "same_loss_as_torch"}
+    with pytest.raises(InputError, match="no system or library is called 'autodif': did you mean 'autodiff'"):
+        lab.claims("autodif")
+
+
 def test_spread_is_the_mean_and_the_sample_deviation() -> None:
     assert spread([1, 2, 3, 4]) == {"mean": 2.5, "deviation": math.sqrt(5 / 3), "values": [1.0, 2.0, 3.0, 4.0]}
     assert spread([2.0])["deviation"] == 0
 
 
 def test_every_system_has_claims_that_say_what_where_and_how_long() -> None:
-    assert {system for system, _ in EVERY} == set(entries())
+    assert {name for name, _ in EVERY} == set(entries()) | set(lab.LIBRARIES)
     for _, each in EVERY:
         assert len(each.statement) > 20
         assert len(each.source) > 5
@@ -139,7 +164,7 @@ def test_every_system_has_claims_that_say_what_where_and_how_long() -> None:
 
 def test_claims_do_not_assert() -> None:
     """An `assert` in an experiment may narrow a type; a verdict is returned."""
-    for path in Path(lab.__file__).parent.glob("*/*.py"):
+    for path in Path(lab.__file__).parent.rglob("*.py"):
         asserted = [node.test for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Assert)]
         assert all("isinstance" in ast.unparse(test) for test in asserted)
 
@@ -152,6 +177,9 @@ class ShortLab(Lab):
         epochs = min(asked.get(f"{prefix}epochs", most), most)
         short = {f"{prefix}epochs": epochs, f"{prefix}batch": 20}
         return train(system, data, runs=self.runs, device="cpu", quiet=True, **asked | short)
+
+
+SHORT = {"SIDE": (1, 4), "STEPS": 3, "PASSES": (10, 100), "LONG": 10, "REPEATS": 1, "STORED": (10, 100)}
 
 
 def few(splits: Splits) -> Splits:
@@ -176,7 +204,9 @@ def lab_of_few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         patch.setattr(source, "_named", lambda name: lambda data_dir: small(name))
         patch.setattr(gan, "normal", lambda: draws)
         patch.setattr(vae, "LONGEST", 3)
-        for module in (mlp, vae, gan, ema):
+        for name, value in SHORT.items():
+            patch.setattr(autodiff, name, value)
+        for module in (mlp, vae, gan, ema, autodiff):
             patch.setattr(module, "SEEDS", range(2))
         yield ShortLab(runs=tmp_path_factory.mktemp("runs"), seeds=(0,))
 
@@ -189,6 +219,8 @@ def test_every_experiment_runs(lab_of_few: Lab, system: str, each: Claim) -> Non
     for value in found.numbers.values():
         mean = value["mean"] if isinstance(value, dict) else value
         assert math.isfinite(mean)
+    for plot in found.plots.values():
+        assert all(len(values) == len(plot.x) and min(values) > 0 for values in plot.series.values())
     json.dumps(found.numbers)
 
 

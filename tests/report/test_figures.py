@@ -18,6 +18,7 @@ def every_plot() -> dict[str, str]:
     y = torch.arange(50) % 2
     return {
         "curves": figures.curves("loss", {"a": ([1, 2, 3], [3.0, 2.0, 1.0]), "b": ([1, 2], [2.0, 2.5])}),
+        "lines": figures.lines(("x", "y"), [1, 10, 100], {"<a>": [1.0, 2.0, 3.0], "b": [5.0, 50.0, 500.0]}),
         "confusion": figures.confusion(torch.tensor([[8, 2], [0, 5]]), ["cat & dog", "$5"]),
         "plane": figures.plane(POINTS, y, ["<a>", "b"], ("z1", "z2")),
         "scatter": figures.scatter(POINTS, POINTS + 0.1),
@@ -56,6 +57,11 @@ def test_epochs_are_counted_in_whole_numbers() -> None:
     ticks = texts(figures.curves("loss", {"": ([1, 2, 3, 4], [4.0, 3.0, 2.0, 1.0])}))
     assert {"1", "2", "3", "4"} <= set(ticks)
     assert "2.5" not in ticks[: ticks.index("epoch")]
+
+
+def test_lines_name_their_axes_and_series_and_count_in_powers_of_ten() -> None:
+    words = texts(figures.lines(("passes", "bytes"), [1, 10, 100], {"one": [0.1, 1, 10], "other": [3, 3, 3]}))
+    assert {"passes", "bytes", "one", "other", "0.1", "10", "100"} <= set(words)
 
 
 def test_a_plane_names_the_classes() -> None:

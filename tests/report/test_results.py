@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from etude.catalogue import find
+from etude.catalogue import Entry, find
 from etude.claims import lab
 from etude.claims.lab import Claim, Finding, Lab, claim, spread
 from etude.report import results
@@ -88,6 +88,24 @@ def test_the_newest_finding_counts(place: Path) -> None:
     assert "fails" not in results.results(lab.findings()).split("## gan")[1].split("### The second")[0]
 
 
+def test_what_is_plotted_is_a_table_of_points(place: Path) -> None:
+    plot = {"axes": ["passes", "bytes"], "x": [10, 1000], "series": {"forward": [8.0, 8.0], "reverse": [80.0, 8e6]}}
+    file(place, entry(first, plots={"Peak memory": plot}))
+    text = results.results(lab.findings())
+    assert "Peak memory (bytes):\n\n| passes | forward | reverse |" in text
+    assert "| 1000 | 8 | 8e+06 |" in text
+
+
+def test_a_library_stands_beside_the_systems(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    init = place / "__init__.py"
+    init.write_text('"""Sums: adds numbers.\n\nMore."""\n')
+    monkeypatch.setattr(lab, "LIBRARIES", {"gan": Entry("gan", "library", "etude.gan", init)})
+    file(place, entry(first))
+    text, table = results.results(lab.findings()), results.systems(lab.findings())
+    assert "## gan\n\nSums: adds numbers.\n\n### The first holds" in text
+    assert "| `gan` | library | Sums: adds numbers. | [holds 1, not measured 2](RESULTS.md#gan) |" in table
+
+
 def test_a_claim_that_is_gone_is_not_reported(place: Path) -> None:
     file(place, entry(first) | {"claim": "withdrawn", "machine": "gone"})
     assert "gone" not in results.results(lab.findings())
@@ -98,6 +116,19 @@ def test_every_system_and_its_paper_stands_in_the_readme(place: Path) -> None:
     for name in ("vae", "gan", "mlp", "lenet", "ema", "autoencoder"):
         assert f"| `{name}` |" in table
         assert find(name).paper.link in table
+
+
+def test_speed_is_told_of_every_benchmark_that_was_run(place: Path) -> None:
+    assert list(results.speed()) == []
+    (place / "benchmarks").mkdir()
+    rows = {"loop": {"function, ms": 0.01, "etude, times the function": 3.2}, "ODE": {"function, ms": 20.0}}
+    told = {"threads": 2, "versions": {"numpy": "2.4", "jax": "0.10"}, "rows": rows}
+    (place / "benchmarks" / "autodiff.json").write_text(json.dumps(told))
+    heading, text, table = results.speed()
+    assert heading == "## Speed"
+    assert "2 threads, numpy 2.4, jax 0.10" in text
+    assert table.splitlines()[0] == "| program | function, ms | etude, times the function |"
+    assert table.splitlines()[2:] == ["| loop | 0.01 | 3.2 |", "| ODE | 20 |  |"]
 
 
 def test_checking_says_what_is_old_and_writing_mends_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,17 +13,35 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from etude.catalogue import entries, nearest, without_prose
+from etude.catalogue import Entry, entries, nearest, without_prose
 from etude.engine.run import Run, codes, commit
 from etude.engine.train import train
 from etude.errors import InputError
 
-FINDINGS = Path(__file__).with_name("findings.jsonl")
+HERE = Path(__file__).parent
+FINDINGS = HERE / "findings.jsonl"
+LIBRARIES = {"autodiff": Entry("autodiff", "library", "etude.autodiff", HERE.parent / "autodiff" / "__init__.py")}
+"""The parts of Étude that are no system and that claims are about, by name."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Curves over the same points, drawn on logarithmic axes.
+
+    Attributes:
+        axes: what the two axes show, with units.
+        x: the points, in (0, inf).
+        series: by name, a value in (0, inf) at each point.
+    """
+
+    axes: list[str]
+    x: list[float]
+    series: dict[str, list[float]]
 
 
 @dataclass(frozen=True)
@@ -34,11 +52,13 @@ class Finding:
         holds: the verdict.
         numbers: what was measured, by name; several seeds as `mean ± deviation` through `spread`.
         note: what a reader must know beside the numbers: protocol, profile, distance from the published figure.
+        plots: curves, by title.
     """
 
     holds: bool
     numbers: dict[str, Any]
     note: str = ""
+    plots: dict[str, Plot] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -94,37 +114,47 @@ def spread(values: Iterable[float]) -> dict[str, Any]:
     return {"mean": statistics.fmean(each), "deviation": deviation, "values": each}
 
 
-def claims(system: str) -> list[Claim]:
-    """The claims about a system, in the order of their file (`claims/` mirrors `systems/`)."""
-    known = entries()
-    if system not in known:
-        raise nearest(system, known, "system")
-    path = _file(system)
+def claims(name: str) -> list[Claim]:
+    """The claims about a system or a library, in the order of their file (`claims/` mirrors `systems/`)."""
+    known = [*entries(), *LIBRARIES]
+    if name not in known:
+        raise nearest(name, known, "system or library")
+    path = _file(name)
     if path is None or not path.exists():
         return []
-    module = importlib.import_module(f"etude.claims.{path.parent.name}.{path.stem}")
+    module = importlib.import_module(".".join(["etude.claims", *path.relative_to(HERE).with_suffix("").parts]))
     return [value for value in vars(module).values() if isinstance(value, Claim)]
 
 
-def _file(system: str) -> Path | None:
-    """Where the claims about one of our own systems are."""
-    file = entries()[system].file
-    ours = entries()[system].module.startswith("etude.systems.")
-    return Path(__file__).parent / file.parent.name / file.name if file and ours else None
+def _file(name: str) -> Path | None:
+    """Where the claims about one of our own systems, or a library, are."""
+    if name in LIBRARIES:
+        return HERE / f"{name}.py"
+    file = entries()[name].file
+    ours = entries()[name].module.startswith("etude.systems.")
+    return HERE / file.parent.name / file.name if file and ours else None
 
 
-def code(system: str, name: str) -> str:
-    """A hash of what a finding depends on: the system's file, the claim and what its file shares with other claims.
+def code(about: str, name: str) -> str:
+    """A hash of what a finding depends on: the system's file or the library's, the claim and what its file shares.
 
     Comments, docstrings and the other claims of the file do not count.
     """
     sha = hashlib.sha256()
-    for path in (entries()[system].file, _file(system)):
+    for path in (*_sources(about), _file(about)):
         if path and path.exists():
             tree = without_prose(path)
             tree.body = [node for node in tree.body if not _is_claim(node) or getattr(node, "name", "") == name]
             sha.update(ast.dump(tree).encode())
     return sha.hexdigest()[:12]
+
+
+def _sources(about: str) -> list[Path | None]:
+    """The files of a system or of a library."""
+    if about not in LIBRARIES:
+        return [entries()[about].file]
+    file = LIBRARIES[about].file
+    return [*sorted(file.parent.rglob("*.py"))] if file else []
 
 
 def _is_claim(node: ast.stmt) -> bool:
@@ -143,7 +173,7 @@ def findings() -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def reproduce(system: str, lab: Lab, only: str | None = None) -> list[dict[str, Any]]:
-    """Run the experiments on a system's claims and file what they found.
+    """Run the experiments on the claims about a system or a library and file what they found.
 
     Raises:
         InputError: there are no claims, or none called `only`.
@@ -166,6 +196,7 @@ def reproduce(system: str, lab: Lab, only: str | None = None) -> list[dict[str, 
                 "verdict": "holds" if found.holds else "fails",
                 "numbers": found.numbers,
                 "note": found.note,
+                "plots": {title: asdict(plot) for title, plot in found.plots.items()},
                 "minutes": round((time.monotonic() - began) / 60, 2),
                 "machine": _machine(),
                 "commit": commit(),

@@ -110,6 +110,28 @@ def curves(title: str, series: Mapping[str, Series], phases: Sequence[tuple[floa
     return _svg(draw, (3.3, 2.4))
 
 
+def lines(axes: Sequence[str], x: Sequence[float], series: Mapping[str, Sequence[float]]) -> str:
+    """Curves over the same points, both axes logarithmic, so that a power of x is a straight line.
+
+    Args:
+        axes: what is measured along x and along y, with units.
+        x: (n,) points in (0, inf).
+        series: (n,) values in (0, inf) by name.
+    """
+
+    def draw(panel: "Axes") -> None:
+        for place, (name, y) in enumerate(series.items()):
+            panel.loglog(x, y, color=COLOURS[place % len(COLOURS)], label=name, linewidth=1.6, marker="o", markersize=3)
+        panel.set(xlabel=axes[0], ylabel=axes[1])
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_formatter("")
+        panel.grid()
+        panel.legend(frameon=False, fontsize=8)
+
+    return _svg(draw, (4.6, 3.4))
+
+
 def confusion(counts: Tensor, classes: Sequence[str]) -> str:
     """A confusion matrix, a row for each true class; shaded by the root of the share of the row, so that mistakes show.
 

@@ -30,7 +30,7 @@ def results(findings: Findings) -> str:
         "Rendered by `make results` from `src/etude/claims/findings.jsonl`, not typed.",
         "± is the sample standard deviation over the seeds. STALE: the code has changed since the experiment was run.",
     ]
-    for entry in _ours():
+    for entry in [*_ours(), *lab.LIBRARIES.values()]:
         claims = lab.claims(entry.name)
         parts += [f"## {entry.name}", f"{entry.summary}"] if claims else []
         for claim in claims:
@@ -40,22 +40,33 @@ def results(findings: Findings) -> str:
 
 def speed() -> Iterator[str]:
     """What the benchmarks measured, each in one run: ratios to peers, and how soon something happens."""
-    training, start = (ROOT / "benchmarks" / name for name in ("vae.json", "start.json"))
-    if training.exists():
-        found = json.loads(training.read_text())
-        peaks = ", ".join(f"{value} GFLOP/s in {name}" for name, value in found["peak, GFLOP/s"].items())
+    found = {name: ROOT / "benchmarks" / f"{name}.json" for name in ("vae", "autodiff", "start")}
+    read = {name: json.loads(path.read_text()) for name, path in found.items() if path.exists()}
+    if read:
         yield "## Speed"
+    if "vae" in read:
+        peaks = ", ".join(f"{value} GFLOP/s in {name}" for name, value in read["vae"]["peak, GFLOP/s"].items())
         yield (
             "A VAE (784-500-250-20, batch 100) on MNIST, `make bench`, steps alone. The largest matrix product of "
-            f"the same run reached {peaks} ({found['threads']} threads, torch {found['torch']})."
+            f"the same run reached {peaks} ({read['vae']['threads']} threads, torch {read['vae']['torch']})."
         )
-        head = ["contestant", *dict.fromkeys(key for row in found["rows"].values() for key in row)]
-        yield _table(
-            head, [[name, *(number(row.get(key, "")) for key in head[1:])] for name, row in found["rows"].items()]
+        yield _rows("contestant", read["vae"]["rows"])
+    if "autodiff" in read:
+        versions = ", ".join(f"{name} {version}" for name, version in read["autodiff"]["versions"].items())
+        yield (
+            "The time of a gradient by reverse mode over that of the function in NumPy: medians of one run in which "
+            f"contestants take turns ({read['autodiff']['threads']} threads, {versions})."
         )
-    if start.exists():
-        rows = [[name, *map(number, row.values())] for name, row in json.loads(start.read_text()).items()]
+        yield _rows("program", read["autodiff"]["rows"])
+    if "start" in read:
+        rows = [[name, *map(number, row.values())] for name, row in read["start"].items()]
         yield _table(("what", "seconds", "promised"), rows)
+
+
+def _rows(first: str, rows: dict[str, dict[str, Any]]) -> str:
+    """Rows by name as a table; what a row does not have is left empty."""
+    head = list(dict.fromkeys(key for row in rows.values() for key in row))
+    return _table((first, *head), [[name, *(number(row.get(key, "")) for key in head)] for name, row in rows.items()])
 
 
 def _measured(claim: Claim, found: Found | None) -> Iterator[str]:
@@ -66,6 +77,10 @@ def _measured(claim: Claim, found: Found | None) -> Iterator[str]:
     if found["numbers"]:
         rows = [(name.replace("_", " "), number(value), *_seeds(value)) for name, value in found["numbers"].items()]
         yield _table(("measured", "value", "seeds", "each seed"), rows)
+    for title, plot in found.get("plots", {}).items():
+        yield f"{title} ({plot['axes'][1]}):"
+        points = zip(plot["x"], *plot["series"].values(), strict=True)
+        yield _table((plot["axes"][0], *plot["series"]), [[f"{value:.4g}" for value in point] for point in points])
     if found["note"]:
         yield found["note"]
     yield (
@@ -75,15 +90,21 @@ def _measured(claim: Claim, found: Found | None) -> Iterator[str]:
 
 
 def systems(findings: Findings) -> str:
-    """README's table: every system, its paper, the verdicts on its claims."""
+    """README's table: every system, its paper, the verdicts on its claims; then the libraries."""
     rows = []
     for entry in _ours():
         paper = find(entry.name).paper
-        verdicts = Counter(_verdict(findings.get((entry.name, claim.name))) for claim in lab.claims(entry.name))
-        told = ", ".join(f"{verdict} {count}" for verdict, count in sorted(verdicts.items()))
         cited = f"[{paper.title}]({paper.link}), {paper.authors}, {paper.year}"
-        rows.append((f"`{entry.name}`", entry.family, cited, f"[{told}](RESULTS.md#{entry.name})" if told else ""))
+        rows.append((f"`{entry.name}`", entry.family, cited, _verdicts(entry.name, findings)))
+    rows += [(f"`{e.name}`", e.family, e.summary, _verdicts(e.name, findings)) for e in lab.LIBRARIES.values()]
     return _table(("system", "family", "paper", "claims"), rows)
+
+
+def _verdicts(name: str, findings: Findings) -> str:
+    """How many claims hold and how many fail, with a link to them."""
+    counts = Counter(_verdict(findings.get((name, claim.name))) for claim in lab.claims(name))
+    told = ", ".join(f"{verdict} {count}" for verdict, count in sorted(counts.items()))
+    return f"[{told}](RESULTS.md#{name})" if told else ""
 
 
 def _ours() -> list[Entry]:

@@ -124,7 +124,7 @@ def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux
 
 @static
 def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Derivative:
-    """The pair of the value of a function and its gradient; with `has_aux` ((value, something), gradient). See `grad`."""
+    """The value of a function and its gradient as a pair; with `has_aux` ((value, aux), gradient). See `grad`."""
     several = not isinstance(argnums, int)
 
     def transform(made: Function, positions: tuple[int, ...], again: bool) -> Program:

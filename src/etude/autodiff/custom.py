@@ -3,18 +3,20 @@
 from collections.abc import Callable
 from typing import Any
 
+from etude.autodiff.errors import TransformError
 from etude.autodiff.forward import zero
 from etude.autodiff.kinds import Kind
 from etude.autodiff.preparation import prepare
-from etude.autodiff.primitives import PRIMITIVES, Builder
-from etude.autodiff.program import Atom, Call, Constant, Function, Program, Variable
+from etude.autodiff.primitives import PRIMITIVES, Builder, Primitive
+from etude.autodiff.program import Atom, Call, Constant, Function, Op, Program, Variable
 
 
 class custom_derivative:  # noqa: N801, a decorator
     """Give a function derivative rules of its own.
 
     The rules are Python functions too and are transformed like others, so that second derivatives work. A mode without
-    a rule differentiates the function itself.
+    a rule differentiates the function itself. What cannot be transformed is called as it is: with rules, a function
+    from any library can be differentiated once.
 
         @custom_derivative
         def log1pexp(x):
@@ -48,9 +50,8 @@ class custom_derivative:  # noqa: N801, a decorator
         return rule
 
     def __program__(self, kinds: tuple[Kind, ...], names: tuple[str, ...] = ()) -> Function:
-        plain = prepare(self.function, kinds, names)
-        key = tuple(self.rules.items())
-        return plain.once(key, lambda: self.made(plain))
+        plain = _plain(self.function, kinds, names)
+        return plain.once(tuple(self.rules.items()), lambda: self.made(plain))
 
     def made(self, plain: Function) -> Function:
         """The function with the rules that there are."""
@@ -62,12 +63,46 @@ class custom_derivative:  # noqa: N801, a decorator
         return function
 
 
+def _plain(function: Callable[..., Any], kinds: tuple[Kind, ...], names: tuple[str, ...] = ()) -> Function:
+    """The program of a function; if it cannot be transformed, one that calls it and cannot be differentiated."""
+    made = prepare(function, kinds, names)
+    try:
+        made.program  # noqa: B018, to see whether it can be made
+    except TransformError as error:
+        reason = error
+    else:
+        return made
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise reason
+
+    def build() -> Program:
+        parameters = tuple(Variable(f"x{position}", kind) for position, kind in enumerate(kinds))
+        call = Primitive(
+            function.__name__, _named(function, names), forward=(refuse,), reverse=(refuse,), variadic=True
+        )
+        result = Variable("y")
+        return Program(function.__name__, parameters, [Op((result,), call, parameters)], (result,))
+
+    return made.once("called as it is", lambda: Function(function.__name__, build))
+
+
+def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
+    """The function with its last arguments, which were given by name, given by position."""
+
+    def called(*values: Any) -> Any:
+        first = len(values) - len(names)
+        return function(*values[:first], **dict(zip(names, values[first:], strict=True)))
+
+    return called
+
+
 def _applied(
     plain: Function, rule: Callable[..., Any], result: Atom, arguments: tuple[Atom, ...], change: Atom, builder: Builder
 ) -> Variable:
     """A call of a rule, written into the builder."""
     packed = builder.emit(PRIMITIVES["tuple"], *arguments)
-    made = prepare(rule, (result.kind, packed.kind, change.kind))
+    made = _plain(rule, (result.kind, packed.kind, change.kind))
     answer = Variable(f"{plain.name}_rule", made.program.results[0].kind)
     builder.block.append(Call((answer,), made, (result, packed, change)))
     return answer

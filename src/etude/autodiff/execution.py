@@ -1,6 +1,5 @@
-"""Programs as functions that can be called: compiled once, from any thread."""
+"""Programs as functions that can be called."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -8,11 +7,7 @@ from etude.autodiff.optimise import optimised
 from etude.autodiff.program import Function
 from etude.autodiff.source import compiled
 
-lock = threading.RLock()
-"""Held while programs are made, so that each is made once."""
-
 
 def executable(function: Function) -> Callable[..., Any]:
-    """The function's program, optimised and compiled."""
-    with lock:
-        return function.once("executable", lambda: compiled(optimised(function.program)))
+    """The function's program, optimised and compiled, once."""
+    return function.once("executable", lambda: compiled(optimised(function.program)))

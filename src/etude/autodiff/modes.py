@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from etude.autodiff.forward import forward_function
-from etude.autodiff.kinds import Array, Integer, List, Number, Tuple
+from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, List, Number, Tuple
 from etude.autodiff.primitives import PRIMITIVES, Builder, Primitive
 from etude.autodiff.program import Atom, Call, Constant, Function, Loop, Op, Program, Variable, Write
 from etude.autodiff.reverse import split_function, sweep
@@ -35,7 +35,7 @@ def gradient(
     (result,) = program.results
     objective = finish.emit(PRIMITIVES["item"], result, index=Constant(0), name="value") if aux else result
     extra = finish.emit(PRIMITIVES["item"], result, index=Constant(1), name="aux") if aux else None
-    if isinstance(objective.kind, Tuple | List) or (isinstance(objective.kind, Array) and objective.kind.rank):
+    if _container(objective.kind) or (isinstance(objective.kind, Array) and objective.kind.rank):
         raise TypeError(f"the gradient of {program.name} needs a number as its result: sum it, or ask for its jacobian")
     seed = Builder()
     start = ONE if isinstance(objective.kind, Number | Integer) else seed.emit(ONE_OF, objective, name="d_d")
@@ -76,12 +76,20 @@ def jacobian(function: Function, positions: Sequence[int], mode: str, *, several
     The Jacobian of a result of shape R by an argument of shape A has the shape R + A.
     """
     program = function.program
+    for atom in (program.results[0], *(program.parameters[position] for position in positions)):
+        if _container(atom.kind):
+            raise TypeError(f"the jacobian of {program.name} needs numbers or arrays as argument and result")
     parameters = tuple(Variable(p.name, p.kind, p.given) for p in program.parameters)
     build = Builder()
     found = (_columns if mode == "forward" else _rows)(function, parameters, positions, build)
     result: Atom = build.emit(PRIMITIVES["tuple"], *found) if several else found[0]
     name = f"{program.name}_jacobian"
-    return Program(name, parameters, build.block, (result,), program.file, program.captured)
+    return Program(name, parameters, build.block, (result,), program.file)
+
+
+def _container(kind: Kind) -> bool:
+    """Whether a value of this kind is neither a number nor an array."""
+    return not (isinstance(kind, Number | Integer | Array) or kind == UNKNOWN)
 
 
 def _outputs(function: Function, *names: str) -> tuple[Variable, ...]:

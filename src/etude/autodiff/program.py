@@ -8,6 +8,7 @@ stacks, so that the derivative of a loop is again a loop of this form.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from etude.autodiff.kinds import UNKNOWN, Kind, kind_of
@@ -33,10 +34,17 @@ class Variable:
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """A literal, or with a `name` a value from outside the program: a global, a captured variable, `np.pi`."""
+    """A literal, or with a `name` a value from outside the program: a global, a captured variable, `np.pi`.
+
+    Attributes:
+        value: the value when the program was made.
+        name: what it is called in the user's source.
+        fetch: fetches the value when the program is called; equal for values from the same place.
+    """
 
     value: Any
     name: str | None = None
+    fetch: Callable[[], Any] | None = None
 
     @property
     def kind(self) -> Kind:
@@ -45,6 +53,9 @@ class Constant:
 
 Atom = Variable | Constant
 Made = TypeVar("Made")
+
+MAKING = RLock()
+"""Held while programs are made, so that threads make each once."""
 
 ZERO = Constant(0.0)
 MISSING = Constant(None)
@@ -168,7 +179,6 @@ class Program:
         body: its statements.
         results: what it returns: one atom, or several returned as a tuple.
         file: where the user's source stands; `line` of statements counts in it.
-        captured: how to fetch, at each call, the values from outside that the source names.
     """
 
     name: str
@@ -176,7 +186,6 @@ class Program:
     body: Block
     results: tuple[Atom, ...]
     file: str = ""
-    captured: dict[str, Callable[[], Any]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -203,14 +212,17 @@ class Function:
 
     @property
     def program(self) -> Program:
-        if self.built is None:
-            self.built = self.build()
-        return self.built
+        with MAKING:
+            if self.built is None:
+                self.built = self.build()
+            return self.built
 
     def once(self, key: Any, make: Callable[[], Made]) -> Made:
         """What `make` returned when it was first asked for under this key."""
         if key not in self.derived:
-            self.derived[key] = make()
+            with MAKING:
+                if key not in self.derived:
+                    self.derived[key] = make()
         made: Made = self.derived[key]
         return made
 

@@ -4,20 +4,22 @@ import inspect
 import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import count, groupby, zip_longest
+from itertools import count
 from typing import Any, Literal
 
 import numpy as np
 
-from etude.autodiff import modes
+from etude.autodiff import columns, modes
 from etude.autodiff.activity import active
-from etude.autodiff.derivative import function_of
+from etude.autodiff.checkpoint import Checkpointed
+from etude.autodiff.custom import custom_derivative
+from etude.autodiff.derivative import Derivative, function_of
 from etude.autodiff.duplication import duplicated
 from etude.autodiff.errors import TransformError
 from etude.autodiff.expansion import copied, expanded
 from etude.autodiff.expressions import Style
 from etude.autodiff.forward import forward
-from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, Number, kind_of
+from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, Number, kinds_of
 from etude.autodiff.optimise import optimised
 from etude.autodiff.program import Block, If, Loop, Op, Program, Statement, assigned
 from etude.autodiff.reverse import joined
@@ -70,7 +72,7 @@ class Stages:
     def prepared(self) -> Program:
         """The program in A-normal form, for other transformations."""
         if self.arguments is not None:
-            return function_of(self.function, tuple(map(kind_of, self.arguments))).program
+            return function_of(self.function, kinds_of(self.arguments)).program
         guesses = _kinds(self.function)
         try:
             found = self.guessed(guesses, Number())
@@ -89,7 +91,11 @@ class Stages:
     @property
     def mask(self) -> tuple[bool, ...]:
         """For each parameter, whether it can vary."""
-        return tuple(parameter.kind.differentiable for parameter in self.prepared.parameters)
+        prepared = self.prepared
+        found = tuple(parameter.kind.differentiable for parameter in prepared.parameters)
+        if not any(found):
+            raise TypeError(f"{prepared.name} has no argument that a derivative could be taken by")
+        return found
 
     @property
     def source(self) -> str:
@@ -154,9 +160,12 @@ class Stages:
 
     def side_by_side(self, mode: Direction = "reverse") -> str:
         """The textbook program with the derivative of each line beside it; in reverse mode it is read upwards."""
-        lines = _by_statement(self.numbered if mode == "forward" else self.linear)
-        made = forward(lines, self.mask) if mode == "forward" else joined(lines, self.mask, textbook=True)
-        return _columns(source(made, "textbook"), mode)
+        if mode == "forward":
+            lines = _by_statement(self.numbered)
+            primal = {*lines.parameters, *assigned(lines.body)}
+            return columns.aligned(columns.between(forward(lines, self.mask), primal))
+        made = joined(_by_statement(self.linear), self.mask, textbook=True)
+        return columns.aligned(columns.beside(made))
 
 
 NUMBERS = {"tuple", "list", "dict", "item", "append", "accumulate", "select"}
@@ -167,6 +176,8 @@ def _kinds(function: Callable[..., Any]) -> list[Kind | None]:
     """What the annotations of the parameters without a default say; None where there is none."""
     known = {float: Number(), int: Integer(), np.ndarray: Array(), "float": Number(), "int": Integer()}
     known["np.ndarray"] = Array()
+    while isinstance(function, Derivative | Checkpointed | custom_derivative):
+        function = function.function
     parameters = inspect.signature(function).parameters.values()
     return [known.get(parameter.annotation) for parameter in parameters if parameter.default is parameter.empty]
 
@@ -198,28 +209,3 @@ def _by_statement(program: Program) -> Program:
                 return replace(statement, line=line)
 
     return replace(program, body=numbered(program.body))
-
-
-def _columns(printed: Printed, mode: Direction) -> str:
-    """Two columns: the program, and for each of its statements what comes from it in the derivative."""
-    texts = printed.text.splitlines()
-    start = next(number for number, text in enumerate(texts) if text.startswith(f"def {printed.name}(")) + 1
-    lines = list(zip(texts[start:-1], printed.lines[start:-1], strict=True))
-    if mode == "reverse":
-        border = [text.strip() for text, _ in lines].index("# adjoint")
-        left, right = lines[:border], lines[border + 1 :]
-    else:
-        seen: set[int] = set()
-        left, right = [], []
-        for text, number in lines:
-            (right if number in seen else left).append((text, number))
-            seen.add(number)
-    rows: list[tuple[str, str]] = []
-    done: set[int] = set()
-    for number, group in groupby(left, lambda line: line[1]):
-        ours = [text for text, _ in group]
-        theirs = [text for text, other in right if other == number and number not in done]
-        done.add(number)
-        rows += zip_longest(ours, theirs, fillvalue="")
-    width = max(len(text) for text, _ in rows)
-    return "\n".join(f"{text[4:]:{width - 4}} | {other[4:]}".rstrip() for text, other in rows)

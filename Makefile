@@ -56,6 +56,7 @@ soak: .venv/.dev
 bench: .venv/.bench
 	$(BIN)/python benchmarks/vae.py
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/autodiff.py
 
 docs: .venv/.docs
 	$(BIN)/python docs/pages.py

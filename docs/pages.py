@@ -132,18 +132,29 @@ def claimed(claim: lab.Claim, finding: dict[str, Any] | None) -> str:
 
 
 def part_page(part: str, title: str, findings: dict[tuple[str, str], dict[str, Any]]) -> str:
-    """A page about a folder of the source: every file, every public name in it, the claims about it."""
-    shown = [f"# {title}"]
+    """A page about a folder of the source: every file, every public name in it, the claims about it.
+
+    Of a folder whose `__init__.py` offers names, those alone.
+    """
+    shown, offered = [f"# {title}"], exports(part)
     for file in sorted((SOURCE / part).glob("*.py")):
-        tree = ast.parse(file.read_text())
-        if told := ast.get_docstring(tree):
-            shown += [f"## {f'etude.{part}.{file.stem}'.removesuffix('.__init__')}", docstring(told)]
-            for node, text in public(tree.body):
+        tree, module = ast.parse(file.read_text()), f"etude.{part}.{file.stem}".removesuffix(".__init__")
+        names = [each for each in public(tree.body) if not offered or (module, each[0].name) in offered]
+        if (told := ast.get_docstring(tree)) and (names or not offered or file.stem == "__init__"):
+            shown += [f"## {module}", docstring(told)]
+            for node, text in names:
                 shown += [f"### {prose(node.name)}", f"```python\n{heading(node)}\n```", docstring(text)]
                 if isinstance(node, ast.ClassDef):
                     shown += [f"- `{heading(inner)}`: {prose(said)}" for inner, said in public(node.body)]
     shown += claims_about(part, findings) if part in lab.LIBRARIES else []
     return "\n\n".join(shown) + "\n"
+
+
+def exports(part: str) -> set[tuple[str | None, str]]:
+    """The names that a folder's `__init__.py` offers, each with the module that it is from."""
+    tree = ast.parse((SOURCE / part / "__init__.py").read_text())
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return {(node.module, alias.name) for node in imports for alias in node.names}
 
 
 def toctree(names: Sequence[str]) -> str:

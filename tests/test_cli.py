@@ -3,7 +3,10 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -173,6 +176,107 @@ MISTAKES = [
 @pytest.mark.parametrize(("words", "line"), MISTAKES, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
 def test_a_mistake_is_one_line(words: list[str], line: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert line in told(capsys, *words)
+
+
+MINE = """
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from beside_mine import square
+
+
+@dataclass
+class Rates:
+    first: float = 0.5
+
+
+def energy(x, y):
+    return square(x) * y + Rates.first
+
+
+def refused(x):
+    with open("file"):
+        return x
+
+
+def counted(n: int):
+    return n + 1
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path) -> Path:
+    """A file that imports another one beside it."""
+    (tmp_path / "beside_mine.py").write_text("def square(x):\n    return x * x\n")
+    file = tmp_path / "mine.py"
+    file.write_text(MINE)
+    return file
+
+
+def test_derive_prints_a_program_beside_its_derivative(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["derive", f"{mine}:energy", "--mode", "forward"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "(i1, di1) = square_forward(x, dx) |",
+        "i2 = mul(i1, y)                   | di2 = add(mul(di1, y), mul(i1, dy))",
+        "result = add(i2, Rates_first)     |",
+    ]
+    assert main(["derive", f"{mine}:energy"]) == 0
+    assert "(d_di1, d_dy) = mul(d_dresult, (y, i1))" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+@pytest.mark.parametrize("style", ["textbook", "optimised"])
+def test_derive_prints_programs_that_run(mode: str, style: str, mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["derive", f"{mine}:energy", "--mode", mode, "--style", style]) == 0
+    names: dict[str, Any] = {}
+    exec(capsys.readouterr().out, names)
+    if mode == "forward":
+        assert names["energy_forward"](3.0, 2.0, 1.0, 0.0) == (18.5, 12.0)
+    elif style == "textbook":
+        assert names["energy_gradient"](3.0, 2.0, 1.0) == (18.5, 12.0, 9.0)
+    else:
+        assert names["energy_gradient"](3.0, 2.0) == (12.0, 9.0)
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        ("{}:energi", "no function is called 'energi': did you mean 'energy'?"),
+        ("{}:Rates", "no function is called 'Rates'"),
+        ("{}", "say which function, as {}:FUNCTION"),
+        ("{}x:energy", "there is no file {}x"),
+        ("energy", "energy: expected FILE:FUNCTION"),
+        ("{}:refused", "{}:20: in refused: with is not supported"),
+        ("{}:counted", "counted has no argument that a derivative could be taken by"),
+    ],
+)
+def test_derive_tells_a_mistake_in_one_line(
+    place: str, line: str, mine: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert line.replace("{}", str(mine)) in told(capsys, "derive", place.replace("{}", str(mine)))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "line"),
+    [
+        ("broken.py", "x = (\n", "SyntaxError"),
+        ("lost.py", "import nowhere_to_be\n", "nowhere_to_be"),
+        ("a.txt", "", "no Python"),
+    ],
+)
+def test_derive_tells_what_is_wrong_with_a_file(
+    name: str, text: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).write_text(text)
+    assert line in told(capsys, "derive", f"{tmp_path / name}:f")
+
+
+def test_help_imports_neither_torch_nor_numpy() -> None:
+    program = "import sys; from etude.cli import main\ntry: main(['--help'])\nexcept SystemExit: print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert {"torch", "numpy", "etude.autodiff"}.isdisjoint(run.stdout.split())
 
 
 def test_wrong_verbs_for_a_run_are_told(mlp: Path, vae: Path, capsys: pytest.CaptureFixture[str]) -> None:

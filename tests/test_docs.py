@@ -21,14 +21,29 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_what_a_page_shows_works(page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`python` blocks share their names, each line of a `sh` block is a command of ours, `console` blocks only show."""
+def test_what_a_page_shows_works(
+    page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands under the blocks of a page.
+
+    `python` blocks share their names, each line of a `sh` block is a command of ours, an `output` block is what the
+    block before it prints, a block with a file name is that file, `console` blocks only show.
+    """
     names: dict[str, Any] = {}
+    monkeypatch.syspath_prepend(tmp_path)
     with contextlib.chdir(tmp_path):
-        for language, _, text in FENCE.findall(page.read_text()):
-            if language == "python":
-                exec(compile(text, page.name, "exec"), names)
-            if language == "sh":
+        for number, (language, name, text) in enumerate(FENCE.findall(page.read_text())):
+            if language == "output":
+                assert capsys.readouterr().out == text
+                continue
+            capsys.readouterr()
+            if name:
+                Path(name).write_text(text)
+            elif language == "python":
+                block = Path(f"block{number}.py").absolute()
+                block.write_text(text)
+                exec(compile(text, str(block), "exec"), names)
+            elif language == "sh":
                 for line in text.splitlines():
                     program, *words = shlex.split(line, comments=True)
                     assert program == "etude", line

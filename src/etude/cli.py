@@ -134,10 +134,10 @@ def compare(runs: Positional[tuple[Path, ...]], out: Path = Path("compare.html")
 def reproduce(
     name: Positional[str], only: str | None = None, data_dir: Path | None = None, device: str = "auto"
 ) -> None:
-    """Run the experiments behind a system's claims and file what they find.
+    """Run the experiments behind the claims about a system or a library and file what they find.
 
     Args:
-        name: of a system.
+        name: of a system, or of a library: autodiff.
         only: one claim.
         data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
         device: what to train on.
@@ -392,20 +392,27 @@ def _load(folder: Path) -> "Run":
 def _function(place: str) -> Callable[..., Any]:
     """The function that FILE:FUNCTION names."""
     file, _, name = place.rpartition(":")
-    if not file or not Path(file).is_file():
+    if Path(place).is_file():
+        raise InputError(f"{place}: say which function, as {place}:FUNCTION")
+    if not Path(file).is_file():
         raise InputError(f"{place}: expected FILE:FUNCTION, and there is no file {file or place}")
     spec = importlib.util.spec_from_file_location(Path(file).stem, file)
     if spec is None or spec.loader is None:
         raise InputError(f"{file} is no Python file")
-    module = importlib.util.module_from_spec(spec)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    folder = str(Path(file).parent.resolve())
+    sys.path.insert(0, folder)
     try:
         spec.loader.exec_module(module)
     except Exception as error:
         raise InputError(f"{file} cannot be imported: {type(error).__name__}: {error}") from error
-    functions = {key: value for key, value in vars(module).items() if inspect.isfunction(value)}
-    if name not in functions:
-        raise nearest(name, functions, "function")
-    return functions[name]
+    finally:
+        sys.path.remove(folder)
+    function: Callable[..., Any] | None = vars(module).get(name)
+    if function is None or not callable(function) or isinstance(function, type):
+        own = [key for key, value in vars(module).items() if getattr(value, "__module__", "") == spec.name]
+        raise nearest(name, [key for key in own if inspect.isfunction(vars(module)[key])], "function")
+    return function
 
 
 def _verb(run: "Run", name: str) -> "Callable[[int], Tensor]":

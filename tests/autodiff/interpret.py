@@ -1,8 +1,9 @@
 """Running a program of `etude.autodiff` statement by statement, independently of the printer."""
 
+from functools import partial
 from typing import Any
 
-from etude.autodiff.program import Atom, Block, Call, Constant, If, Loop, Op, Program, Statement, Variable
+from etude.autodiff.program import Atom, Block, Call, Constant, Function, If, Loop, Op, Program, Statement, Variable
 
 State = dict[Variable, Any]
 
@@ -17,9 +18,10 @@ def run(program: Program, *values: Any) -> Any:
 
 
 def read(program: Program, atom: Atom, state: State) -> Any:
+    if isinstance(atom, Constant) and isinstance(atom.value, Function):
+        return partial(run, atom.value.program)
     if isinstance(atom, Constant):
-        fetch = program.captured.get(atom.name) if atom.name else None
-        return fetch() if fetch else atom.value
+        return atom.fetch() if atom.fetch else atom.value
     return state[atom]
 
 

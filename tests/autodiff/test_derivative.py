@@ -1,3 +1,4 @@
+import itertools
 import math
 import threading
 
@@ -73,6 +74,20 @@ def test_a_pullback_serves_many_changes():
     assert pullback(np.ones(2))[2] == 0.0
     with pytest.raises(ValueError, match=r"the change has shape \(3,\), the value \(2,\)"):
         pullback(np.ones(3))
+
+
+def test_changes_of_tuples_and_dictionaries_have_their_form():
+    def f(x):
+        return {"sum": np.sum(x), "parts": (x * x, 2 * x[:1])}
+
+    x = np.array([1.0, 2.0, 3.0])
+    _, pullback = vjp(f, x)
+    change = {"sum": 1.0, "parts": (np.array([1.0, 0.0, 2.0]), np.array([5.0]))}
+    np.testing.assert_allclose(pullback(change)[0], [13.0, 1.0, 13.0])
+    with pytest.raises(ValueError, match="the change has shape"):
+        pullback({"sum": 1.0, "parts": (np.ones(3), 5.0)})
+    along = jvp(lambda tree: tree["a"] @ tree["b"][0], ({"a": x, "b": (x, 1.0)},), ({"a": 0 * x, "b": (x, 0.0)},))
+    assert along == (14.0, 14.0)
 
 
 def test_auxiliary_results_are_passed_on_without_a_derivative():
@@ -260,3 +275,37 @@ def test_errors_in_derivatives_name_the_line_of_the_user():
     with pytest.raises(ZeroDivisionError) as caught:
         grad(f)(1.0)
     assert any("test_derivative.py" in note and "return 1.0 / y" in note for note in caught.value.__notes__)
+
+
+def of_three_shapes(x, y, z):
+    product = x * y + np.sin(z - y)
+    return np.sum(np.sum(product, axis=-1) ** 2) + np.mean(np.tanh(product / (1.0 + x * x)))
+
+
+SHAPES = ["n", "m", "1", "kn", "nn", "k1", "1n", "11", "", "kmn", "1m1", "k1n"]
+
+
+@pytest.mark.parametrize("sizes", [{"k": 4, "m": 3, "n": 2}, {"k": 2, "m": 2, "n": 2}], ids=["different", "equal"])
+def test_gradients_for_arrays_of_all_shapes_that_broadcast(sizes: dict[str, int]) -> None:
+    """What is known of sizes leaves out sums over axes; one function is differentiated for all shapes in turn."""
+    random = np.random.default_rng(0)
+    derivative = grad(of_three_shapes, (0, 1, 2))
+    tried = 0
+    for names in itertools.product(SHAPES, repeat=3):
+        shapes = [tuple(sizes.get(name, 1) for name in each) for each in names]
+        try:
+            wide = np.broadcast_shapes(*shapes)
+        except ValueError:
+            continue
+        if not wide:
+            continue
+        values = [random.normal(size=shape) if shape else random.normal() for shape in shapes]
+        leaves = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in values]
+        x, y, z = leaves
+        product = x * y + torch.sin(z - y)
+        total = (product.sum(-1) ** 2).sum() + torch.tanh(product / (1 + x * x)).mean()
+        for found, expected in zip(derivative(*values), torch.autograd.grad(total, leaves), strict=True):
+            assert np.shape(found) == tuple(expected.shape)
+            np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+        tried += 1
+    assert tried > 300

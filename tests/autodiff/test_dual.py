@@ -131,7 +131,7 @@ def test_mixed_derivatives_by_hyper_duals() -> None:
 
 def test_the_exponent_of_a_power_is_differentiated_at_small_integers() -> None:
     """d/dn d/dx x^n = x^(n - 1) (1 + n log x), at n where the rule for a constant n would take a short cut."""
-    for n in (0.5, 1.0, 2.0):
+    for n in (0.0, 0.5, 1.0, 2.0):
         mixed = derivative(lambda m: derivative(lambda x: x**m, 1.5), n)
         assert mixed == pytest.approx(1.5 ** (n - 1) * (1 + n * math.log(1.5)), rel=1e-14)
 

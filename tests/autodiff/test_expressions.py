@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
-from tests.autodiff.building import agree, given, made, op, text
+from tests.autodiff.building import INTEGER, agree, given, made, op, text
 from tests.autodiff.interpret import run
 
 from etude.autodiff.expressions import literal, subscript
@@ -138,7 +138,7 @@ def test_keywords() -> None:
     x = given("x", Array(2))[0]
     y = Variable("t", Array(1))
     program = Program("f", (x,), [op(y, "sum", x, axis=0, keepdims=True)], (y,))
-    assert "np.sum(x, axis=0, keepdims=True)" in text(program)
+    assert "x.sum(axis=0, keepdims=True)" in text(program)
     assert "sum(x, axis=0, keepdims=True)" in text(program, "textbook")
     agree(program, np.arange(6.0).reshape(3, 2))
 
@@ -152,3 +152,26 @@ def test_text_and_errors() -> None:
     assert "raise ValueError('{} is bad'.format(x))" in text(program)
     with pytest.raises(ValueError, match=r"0\.5 is bad"):
         agree(program, 0.5)
+
+
+def test_methods_of_arrays() -> None:
+    x, n = given("x", Array(2))[0], given("n", INTEGER)[0]
+    y, z = made("t t", Array(2))
+    row = made("t", Array(1))[0]
+    body: Block = [op(y, "reshape", x, n, -1), op(row, "sum", y, axis=0), op(z, "expand_dims", row, axis=1)]
+    program = Program("f", (x, n), body, (z,))
+    assert text(program) == "def f(x, n):\n    return x.reshape(n, -1).sum(axis=0)[:, None]\n"
+    agree(program, np.arange(6.0).reshape(3, 2), 2)
+    back = Program("f", (x, n), [op(y, "reshape_like", x, n)], (y,))
+    assert "np.reshape" not in text(back).replace("np.reshape(x, np.shape(n))", "")
+    last = Program("f", (x,), [op(y, "expand_dims", x, axis=-1)], (y,))
+    assert "x[..., None]" in text(last)
+    agree(last, np.ones((2, 3)))
+
+
+def test_keywords_that_come_first() -> None:
+    x = given("x", Array(2))[0]
+    y = made("t", Array(1))[0]
+    program = Program("f", (x,), [op(y, "einsum", x, x, subscripts="ij,ij->i")], (y,))
+    assert "return np.einsum('ij,ij->i', x, x)" in text(program)
+    agree(program, np.arange(6.0).reshape(3, 2))

@@ -130,6 +130,12 @@ def test_tuple_of_the_items_of_a_tuple(order: tuple[int, ...], whole: bool) -> N
     assert run(optimised(program), (1.0, 2.0)) == run(program, (1.0, 2.0))
 
 
+def test_a_sum_over_broadcast_axes_of_such_a_sum_is_one() -> None:
+    d, x, y, first, second = (Variable(name, Array(2)) for name in ("d", "x", "y", "first", "second"))
+    body: Block = [op(first, "unbroadcast", d, x), op(second, "unbroadcast", first, y)]
+    assert "return unbroadcast(d, y)" in text(optimised(Program("f", (d, x, y), body, (second,))))
+
+
 def test_sums_over_broadcast_axes_go_only_between_arrays_of_one_shape() -> None:
     x, w = given("x w", Array(1))
     d, square, kept = given("d square kept", Array(1))
@@ -207,3 +213,79 @@ def test_parts_of_a_pair() -> None:
 
 def test_every_law_is_about_a_primitive() -> None:
     assert set(LAWS) <= set(PRIMITIVES)
+
+
+def sized(names: str, *sizes: int | str | None) -> list[Variable]:
+    return given(names, Array().sized(*sizes))
+
+
+SUMS = [
+    (("n1", "n2"), ("n2",), "d.sum(axis=0)"),
+    (("n1", "n2"), ("n1", 1), "d.sum(axis=1, keepdims=True)"),
+    (("n3", "n1", "n2"), ("n2",), "d.sum(axis=(0, 1))"),
+    (("n1", "n2"), ("n1", "n2"), "d"),
+    (("n1", 1), (1, 1), "d.sum(axis=0, keepdims=True)"),
+    (("n1", "n2"), (1,), "unbroadcast(d, x)"),
+    (("n1", "n2"), (None,), "unbroadcast(d, x)"),
+    ((None, "n2"), (1, "n2"), "unbroadcast(d, x)"),
+]
+
+
+@pytest.mark.parametrize(("wide", "narrow", "expected"), SUMS)
+def test_summing_back_over_axes_whose_sizes_are_known(
+    wide: tuple[int | str | None, ...], narrow: tuple[int | str | None, ...], expected: str
+) -> None:
+    (d,), (x,) = sized("d", *wide), sized("x", *narrow)
+    y = Variable("t", x.kind)
+    program = Program("f", (d, x), [op(y, "unbroadcast", d, x)], (y,))
+    assert f"return {expected}\n" in text(optimised(program))
+    lengths = {"n1": 2, "n2": 3, "n3": 4, 1: 1, None: 3}
+    values = (np.random.default_rng(0).normal(size=[lengths[size] for size in sizes]) for sizes in (wide, narrow))
+    found = list(values)
+    assert same(run(optimised(program), *found), run(program, *found))
+
+
+def test_summing_back_to_a_number() -> None:
+    (d,), (x,) = given("d", Array(2)), given("x")
+    y = Variable("t", NUMBER)
+    assert "return d.sum()" in text(optimised(Program("f", (d, x), [op(y, "unbroadcast", d, x)], (y,))))
+
+
+def test_a_number_is_not_spread_before_it_meets_an_array_of_the_shape() -> None:
+    (d,), (x,), (y,) = given("d"), sized("x", "n1"), sized("y", "n1", "n2")
+    spread, minus, column = made("t t t")
+    result = Variable("t", y.kind)
+    spread.kind = minus.kind = x.kind
+    column.kind = Array().sized("n1", 1)
+    body: Block = [
+        op(spread, "broadcast_like", d, x),
+        op(minus, "negate", spread),
+        op(column, "expand_dims", minus, axis=1),
+        op(result, "mul", y, column),
+    ]
+    program = Program("f", (d, x, y), body, (result,))
+    assert "return y * -d" in text(optimised(program))
+    values = 2.0, np.ones(2), np.arange(6.0).reshape(2, 3)
+    assert same(run(optimised(program), *values), run(program, *values))
+
+
+def test_sizes_are_taken_from_the_first_array_of_the_shape() -> None:
+    x = given("x", Array(2))[0]
+    y, z = made("t t", Array(2))
+    n = Variable("t", INTEGER)
+    body: Block = [op(y, "exp", x), op(z, "mul", y, 2.0), op(n, "size", z)]
+    assert "return x.size" in text(optimised(Program("f", (x,), body, (n,))))
+
+
+def test_what_is_added_into_an_array_is_broadcast_there() -> None:
+    x, d = given("x", Array(1))[0], given("d")[0]
+    total, part, spread, result = (Variable("t", Array(1)) for _ in range(4))
+    body: Block = [
+        op(total, "zeros_like", x),
+        op(part, "item", x, index=slice(1, None)),
+        op(spread, "broadcast_like", d, part),
+        op(result, "add_at", total, spread, index=slice(1, None)),
+    ]
+    program = Program("f", (x, d), body, (result,))
+    assert "[1:] += d" in text(optimised(program))
+    assert same(run(optimised(program), np.ones(3), 2.0), run(program, np.ones(3), 2.0))

@@ -2,7 +2,7 @@ import numpy as np
 from tests.autodiff.building import INTEGER, agree, function, given, made, op, span, text
 
 from etude.autodiff.inlining import DEEPEST, LONGEST, inlining
-from etude.autodiff.kinds import Array
+from etude.autodiff.kinds import Array, Slice
 from etude.autodiff.program import Block, Call, Carry, Constant, Loop, Program, Variable
 from etude.autodiff.source import compiled
 
@@ -106,3 +106,23 @@ def test_a_variable_of_the_user_is_inlined_where_its_name_is_taken() -> None:
     program = Program("f", (x,), [Loop(steps, carried, bounds=span(3))], (result, u_result))
     assert "        u = u * s\n        s = s + x\n" in text(program)
     agree(program, 0.5)
+
+
+def test_indices_stand_between_brackets_however_often() -> None:
+    x, n = given("x", Array(1))[0], given("n", INTEGER)[0]
+    index = made("t", Slice())[0]
+    a, b = made("t t", Array(1))
+    total = given("y", Array(1))[0]
+    body: Block = [
+        op(index, "slice", stop=n),
+        op(a, "item", x, index=index),
+        op(b, "exp", a),
+        op(total, "zeros_like", x),
+    ]
+    changed = given("y", Array(1))[0]
+    body.append(op(changed, "add_at", total, b, index=index))
+    program = Program("f", (x, n), body, (changed,))
+    assert "y[:n] += np.exp(x[:n])" in text(program)
+    agree(program, np.arange(3.0), 2)
+    body.append(op(given("z")[0], "print", index))
+    assert index not in inlining(program).values

@@ -304,3 +304,31 @@ def test_nothing_is_moved_out_of_a_branch() -> None:
     program = Program("f", (x, test), [loop, op(b, "sin", last)], (b,))
     agree(program, 0.5, 1)
     agree(program, 0.5, 0)
+
+
+def test_sums_and_products_are_shared_whatever_their_order() -> None:
+    x, y = given("x y")
+    a, b, c, d, z = made("t t t t t")
+    body: Block = [op(a, "mul", x, y), op(b, "mul", y, x), op(c, "sub", x, y), op(d, "sub", y, x), op(z, "add", a, b)]
+    assert lines(Program("f", (x, y), body, (z, c, d))) == ["t1 = x * y", "return t1 + t1, x - y, y - x"]
+
+
+def test_parts_of_tuples_and_shapes_are_taken_before_a_loop() -> None:
+    pair = given("pair", Tuple((Array(1), NUMBER)))[0]
+    s, following, result = given("s s s")
+    w, shape, n = Variable("w", Array(1), True), Variable("t", Tuple((INTEGER,))), Variable("n", INTEGER, True)
+    body: Block = [
+        op(w, "item", pair, index=0),
+        op(shape, "shape", w),
+        op(n, "item", shape, index=0),
+        op(following, "mul", s, n),
+    ]
+    loop = Loop(body, [Carry(s, Constant(1.0), following, result)], bounds=span(2))
+    assert lines(Program("f", (pair,), [loop], (result,))) == [
+        "w = pair[0]",
+        "n = w.shape[0]",
+        "s = 1.0",
+        "for _ in range(2):",
+        "s = s * n",
+        "return s",
+    ]

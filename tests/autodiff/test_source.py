@@ -186,9 +186,7 @@ def test_optimised_recursion_is_printed_once() -> None:
 def test_captured_values_are_fetched_at_each_call() -> None:
     x, y = given("x y")
     state = {"k": 2.0}
-    program = Program(
-        "f", (x,), [op(y, "mul", x, Constant(2.0, "self.k"))], (y,), captured={"self.k": lambda: state["k"]}
-    )
+    program = Program("f", (x,), [op(y, "mul", x, Constant(2.0, "self.k", lambda: state["k"]))], (y,))
     multiply = compiled(program)
     assert multiply(3.0) == 6.0
     state["k"] = 5.0

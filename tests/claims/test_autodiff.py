@@ -3,8 +3,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from etude.autodiff import jacobian
 from etude.claims import autodiff
-from etude.claims.autodiff import Counted, cross_entropy, drawn
+from etude.claims.autodiff import Counted, by_columns, by_rows, counted, cross_entropy, drawn, network
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,21 @@ def test_what_is_counted_is_right_and_goes_on_counting() -> None:
     np.testing.assert_array_equal(np.asarray(counted), np.tanh(A @ x))
     counted += 1
     np.testing.assert_array_equal(np.asarray(counted), np.tanh(A @ x) + 1)
+
+
+def test_both_ways_to_the_jacobian_lead_there() -> None:
+    random = np.random.default_rng(0)
+    x, A, B = (random.normal(size=shape) for shape in (3, (4, 3), (5, 4)))
+    expected = (1 - np.tanh(B @ np.tanh(A @ x)) ** 2)[:, None] * B @ ((1 - np.tanh(A @ x) ** 2)[:, None] * A)
+    for way in (by_columns, by_rows, lambda function, x: jacobian(function)(x)):
+        np.testing.assert_allclose(way(network(A, B), x), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (3, 5), (8, 7)])
+def test_either_mode_runs_the_network_once(n: int, m: int) -> None:
+    run, slopes = autodiff.HIDDEN * (n + m) + autodiff.HIDDEN + m, 2 * (autodiff.HIDDEN + m)
+    assert counted(by_columns, n, m) == run + slopes + n * run
+    assert counted(by_rows, n, m) == run + slopes + m * run
 
 
 def test_the_loss_is_that_of_torch() -> None:

@@ -30,6 +30,8 @@ SOURCE = Path(etude.__file__).parent
 TRAPS = 50 if "ETUDE_SOAK" in os.environ else 2  # of each sort
 MODULES = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "imp"}
 CALLS = {"eval", "exec", "compile", "__import__"}
+MAKES_CODE = SOURCE / "autodiff" / "source.py"
+"""Compiles the derivatives that it has itself written, from functions of the calling program; it reads no file."""
 FOUND: list[str] = []
 LISTENING = [False]
 
@@ -72,7 +74,7 @@ def test_source_has_none(file: Path) -> None:
             case ast.ImportFrom(module=str(module)):
                 assert module.partition(".")[0] not in MODULES
             case ast.Call(func=ast.Name(id=name)):
-                assert name not in CALLS
+                assert name not in CALLS or (file == MAKES_CODE and name in {"compile", "exec"})
             case ast.Call(func=ast.Attribute(value=ast.Name(id=owner), attr="load"), keywords=keywords):
                 assert owner != "torch"
                 refused = {k.arg: k.value for k in keywords}.get("allow_pickle")

@@ -46,7 +46,8 @@ class Adjoints:
         """Add what a use of `variable[index]` contributes, in place."""
         if variable not in self.varying:
             return
-        if variable not in self.values and isinstance(index, Constant) and _keys(variable.kind) and not index.name:
+        free = variable not in self.values and _keys(variable.kind)
+        if free and isinstance(index, Constant) and not index.name and not isinstance(index.value, slice):
             parts = self.parts.setdefault(variable, {})
             key = index.value % len(variable.kind.items) if isinstance(variable.kind, Tuple) else index.value
             before = parts.get(key)
@@ -85,11 +86,9 @@ class Adjoints:
         """Let the adjoint of a variable be one that nobody else holds."""
         self.settle(builder, variable)
         if variable not in self.owned:
-            fresh = builder.emit(PRIMITIVES["zeros_like"], variable, name=f"d_d{variable.name}")
             before = self.values.get(variable)
-            if before is not None:
-                fresh = builder.emit(total(variable.kind), fresh, before, name=f"d_d{variable.name}")
-            self.values[variable] = fresh
+            source, primitive = (variable, "zeros_like") if before is None else (before, "fresh")
+            self.values[variable] = builder.emit(PRIMITIVES[primitive], source, name=f"d_d{variable.name}")
             self.owned.add(variable)
 
     def pop(self, builder: Builder, variable: Atom) -> Atom:

@@ -21,6 +21,7 @@ class Checkpointed:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+        self.captures: int = getattr(function, "captures", 0)
         self.__name__, self.__doc__ = function.__name__, function.__doc__
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
@@ -30,7 +31,11 @@ class Checkpointed:
         from etude.autodiff.preparation import prepare
 
         made = prepare(self.function, kinds, names)
-        return made.once("checkpointed", lambda: Function(made.name, lambda: made.program, checkpointed=True))
+
+        def make() -> Function:
+            return Function(made.name, lambda: made.program, checkpointed=True, valid=made.valid)
+
+        return made.once("checkpointed", make)
 
 
 @overload

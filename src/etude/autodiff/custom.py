@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from etude.autodiff.errors import TransformError
+from etude.autodiff.expansion import expanded_call
 from etude.autodiff.forward import zero
-from etude.autodiff.kinds import Kind
+from etude.autodiff.kinds import UNKNOWN, Kind, Tuple
 from etude.autodiff.preparation import prepare
 from etude.autodiff.primitives import PRIMITIVES, Builder, Primitive
 from etude.autodiff.program import Atom, Call, Constant, Function, Op, Program, Variable
@@ -55,11 +56,11 @@ class custom_derivative:  # noqa: N801, a decorator
 
     def made(self, plain: Function) -> Function:
         """The function with the rules that there are."""
-        function = Function(plain.name, lambda: plain.program)
+        function = Function(plain.name, lambda: plain.program, valid=plain.valid)
         if "forward" in self.rules:
             function.forward = lambda mask, directions: _forward(plain, self.rules["forward"], mask, directions)
         if "reverse" in self.rules:
-            function.split = lambda mask: _split(plain, self.rules["reverse"], mask)
+            function.adjoint = lambda *call: _adjoint(self.rules["reverse"], *call)
         return function
 
 
@@ -84,7 +85,7 @@ def _plain(function: Callable[..., Any], kinds: tuple[Kind, ...], names: tuple[s
         result = Variable("y")
         return Program(function.__name__, parameters, [Op((result,), call, parameters)], (result,))
 
-    return made.once("called as it is", lambda: Function(function.__name__, build))
+    return made.once("called as it is", lambda: Function(function.__name__, build, valid=made.valid))
 
 
 def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[..., Any]:
@@ -98,14 +99,15 @@ def _named(function: Callable[..., Any], names: tuple[str, ...]) -> Callable[...
 
 
 def _applied(
-    plain: Function, rule: Callable[..., Any], result: Atom, arguments: tuple[Atom, ...], change: Atom, builder: Builder
-) -> Variable:
-    """A call of a rule, written into the builder."""
+    rule: Callable[..., Any], result: Atom, arguments: tuple[Atom, ...], change: Atom, builder: Builder
+) -> Atom:
+    """What a rule returns, written into the builder."""
     packed = builder.emit(PRIMITIVES["tuple"], *arguments)
     made = _plain(rule, (result.kind, packed.kind, change.kind))
-    answer = Variable(f"{plain.name}_rule", made.program.results[0].kind)
-    builder.block.append(Call((answer,), made, (result, packed, change)))
-    return answer
+    answer = Variable("answer", made.program.results[0].kind)
+    block, (found,) = expanded_call(Call((answer,), made, (result, packed, change), builder.line))
+    builder.block += block
+    return found
 
 
 def _parameters(program: Program) -> tuple[Variable, ...]:
@@ -116,7 +118,8 @@ def _forward(plain: Function, rule: Callable[..., Any], mask: tuple[bool, ...], 
     arguments, builder = _parameters(plain.program), Builder()
     result = Variable("y", plain.program.results[0].kind)
     builder.block.append(Call((result,), plain, arguments))
-    parameters, results = list(arguments), [result]
+    parameters = list(arguments)
+    results: list[Atom] = [result]
     for _ in range(directions):
         given = [Variable(f"d{v.name}", v.kind) if varies else None for v, varies in zip(arguments, mask, strict=True)]
         parameters += [tangent for tangent in given if tangent is not None]
@@ -124,29 +127,17 @@ def _forward(plain: Function, rule: Callable[..., Any], mask: tuple[bool, ...], 
             zero(builder, v) if tangent is None else tangent for v, tangent in zip(arguments, given, strict=True)
         ]
         packed = builder.emit(PRIMITIVES["tuple"], *tangents)
-        results.append(_applied(plain, rule, result, arguments, packed, builder))
+        results.append(_applied(rule, result, arguments, packed, builder))
     return Program(f"{plain.name}_forward", tuple(parameters), builder.block, tuple(results), plain.program.file)
 
 
-def _split(plain: Function, rule: Callable[..., Any], mask: tuple[bool, ...]) -> tuple[Program, Program]:
-    arguments, forth = _parameters(plain.program), Builder()
-    result = Variable("y", plain.program.results[0].kind)
-    forth.block.append(Call((result,), plain, arguments))
-    stored = forth.emit(PRIMITIVES["tuple"], result, *arguments, name="stored")
-    parameter, change = Variable("stored", stored.kind), Variable("d_dy", result.kind)
-    back = Builder()
-    again, *values = (
-        back.emit(PRIMITIVES["item"], parameter, index=Constant(k), name=v.name)
-        for k, v in enumerate((result, *arguments))
-    )
-    answer = _applied(plain, rule, again, tuple(values), change, back)
-    found = [
-        back.emit(PRIMITIVES["item"], answer, index=Constant(position), name=f"d_d{arguments[position].name}")
-        for position, varies in enumerate(mask)
-        if varies
-    ]
-    file = plain.program.file
-    return (
-        Program(f"{plain.name}_primal", arguments, forth.block, (result, stored), file),
-        Program(f"{plain.name}_adjoint", (parameter, change), back.block, tuple(found), file),
-    )
+def _adjoint(rule: Callable[..., Any], builder: Builder, call: Call, change: Atom) -> list[Atom]:
+    answer = _applied(rule, call.outputs[0], call.inputs, change, builder)
+    count = len(answer.kind.items) if isinstance(answer.kind, Tuple) else None
+    if answer.kind != UNKNOWN and count != len(call.inputs):
+        returned = "no tuple" if count is None else f"{count} adjoints"
+        raise TypeError(f"the reverse rule of {call.function.name} returns {returned} for {len(call.inputs)} arguments")
+    last = builder.block[-1]
+    if isinstance(last, Op) and last.primitive.name == "tuple" and last.outputs == (answer,):
+        return list(last.inputs)
+    return [builder.emit(PRIMITIVES["item"], answer, index=Constant(position)) for position in range(len(call.inputs))]

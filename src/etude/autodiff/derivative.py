@@ -4,7 +4,7 @@ Argument names are JAX's. A function is transformed once for each combination of
 it is first called with one; what is returned can be differentiated again.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
@@ -13,9 +13,10 @@ import numpy as np
 from etude.autodiff import modes
 from etude.autodiff.execution import executable
 from etude.autodiff.expansion import expanded_function
-from etude.autodiff.kinds import Kind, kind_of
+from etude.autodiff.kinds import Kind, kind_of, signature
 from etude.autodiff.ordering import choose
-from etude.autodiff.preparation import prepare
+from etude.autodiff.preparation import argument_kinds, passed, prepare
+from etude.autodiff.preparation.sources import origin_of
 from etude.autodiff.primitives import PRIMITIVES
 from etude.autodiff.program import Call, Function, Program, Variable
 from etude.autodiff.reverse import split_function
@@ -29,9 +30,9 @@ def function_of(function: Callable[..., Any], kinds: tuple[Kind, ...], names: tu
     """The program of a function, or of what this module made from one, for arguments of these kinds."""
     make = getattr(function, "__program__", None)
     made: Function = prepare(function, kinds, names) if make is None else make(kinds, names)
-    if not (made.forward or made.split or made.checkpointed):
+    if not (made.forward or made.adjoint or made.checkpointed):
         return made
-    return made.once("called", lambda: Function(made.name, lambda: _calling(made)))
+    return made.once("called", lambda: Function(made.name, lambda: _calling(made), valid=made.valid))
 
 
 def _calling(function: Function) -> Program:
@@ -45,6 +46,17 @@ def _calling(function: Function) -> Program:
 def _differentiable(name: str, position: int, value: Any) -> None:
     if not kind_of(value).differentiable:
         raise TypeError(f"argument {position} of {name} is {value!r}: a derivative needs floats")
+
+
+def _shape(value: Any) -> Any:
+    """The shape of a number or an array, of a container those of its items."""
+    match value:
+        case tuple() | list():
+            return tuple(map(_shape, value))
+        case dict():
+            return {key: _shape(item) for key, item in value.items()}
+        case _:
+            return np.shape(value)
 
 
 def static(function: Made) -> Made:
@@ -63,38 +75,50 @@ class Derivative:
         self.positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         self.key = (key, argnums if isinstance(argnums, int) else tuple(argnums))
         self.transform = transform
+        self.captures: int = getattr(function, "captures", 0)
+        self.ready: dict[Hashable, tuple[Function, Callable[..., Any]]] = {}
         self.__name__ = getattr(function, "__name__", "function")
         self.__doc__ = function.__doc__
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         """Call the derivative: with the arguments of the function."""
         values = (*arguments, *named.values())
-        self.check(values)
-        made = self.made(tuple(map(kind_of, values)), tuple(named), False)
-        return executable(made)(*values)
+        key: Hashable = (signature(values), *named)
+        functions = [origin_of(value) for value in values if callable(value)]
+        if functions:
+            key = (key, *functions)
+        if key not in self.ready or not self.ready[key][0].valid():
+            self.check(values)
+            made = self.made(argument_kinds(values), tuple(named), False)
+            self.ready[key] = made, executable(made)
+        return self.ready[key][1](*(passed(values) if functions else values))
 
     def __program__(self, kinds: tuple[Kind, ...], names: tuple[str, ...] = ()) -> Function:
         return self.made(kinds, names, True)
 
+    def among(self, count: int) -> tuple[int, ...]:
+        """The positions to differentiate by, counted from 0, of so many arguments."""
+        for position in self.positions:
+            if not -count <= position < count:
+                given = "1 argument" if count == 1 else f"{count} arguments"
+                raise TypeError(f"{self.__name__} was given {given}; argnums asks for number {position}")
+        return tuple(position % count for position in self.positions)
+
     def check(self, values: Sequence[Any]) -> None:
         """Refuse to differentiate by integers."""
-        for position in self.positions:
-            if position >= len(values):
-                raise TypeError(
-                    f"{self.__name__} was given {len(values)} arguments; argnums asks for number {position}"
-                )
+        for position in self.among(len(values)):
             _differentiable(self.__name__, position, values[position])
 
     def made(self, kinds: tuple[Kind, ...], names: tuple[str, ...], again: bool) -> Function:
         """The program of the derivative for arguments of these kinds, made once."""
         function = expanded_function(function_of(self.function, kinds, names))
+        positions = self.among(len(kinds) - self.captures)
         key = (*self.key, again)
 
         def build() -> Program:
-            count = len(function.program.parameters)
-            return self.transform(function, tuple(position % count for position in self.positions), again)
+            return self.transform(function, positions, again)
 
-        return function.once(key, lambda: Function(function.name, build))
+        return function.once(key, lambda: Function(function.name, build, valid=function.valid))
 
 
 @static
@@ -222,8 +246,8 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     positions = [position for position, primal in enumerate(primals) if kind_of(primal).differentiable]
     for direction in directions:
         for position in positions:
-            if np.shape(primals[position]) != np.shape(direction[position]):
-                shapes = np.shape(direction[position]), np.shape(primals[position])
+            shapes = _shape(direction[position]), _shape(primals[position])
+            if shapes[0] != shapes[1]:
                 raise ValueError(f"tangent {position} has shape {shapes[0]}, its argument {shapes[1]}")
     push = _Pushforward(function, positions, len(primals), len(directions), has_aux)
     value, *changes = push(*primals, *(direction[position] for direction in directions for position in positions))
@@ -249,14 +273,14 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
         many times.
     """
     mask = tuple(kind_of(primal).differentiable for primal in primals)
-    made = expanded_function(function_of(function, tuple(map(kind_of, primals))))
+    made = expanded_function(function_of(function, argument_kinds(primals)))
     forth, back = split_function(made, mask, False)
-    result, stored = executable(forth)(*primals)
+    result, stored = executable(forth)(*passed(primals))
     value, *extra = result if has_aux else (result,)
 
     def pullback(d: Any) -> tuple[Any, ...]:
-        if np.shape(d) != np.shape(value):
-            raise ValueError(f"the change has shape {np.shape(d)}, the value {np.shape(value)}")
+        if _shape(d) != _shape(value):
+            raise ValueError(f"the change has shape {_shape(d)}, the value {_shape(value)}")
         found = executable(back)(stored, (d, PRIMITIVES["zeros_like"].evaluate(*extra)) if has_aux else d)
         changes = iter(found if sum(mask) > 1 else (found,))
         return tuple(next(changes) if varies else 0.0 for varies in mask)

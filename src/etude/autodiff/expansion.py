@@ -1,8 +1,6 @@
 """Calls replaced by the statements of the program called, so that no call has to pack what its adjoint needs."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from etude.autodiff.optimise import simplified
 from etude.autodiff.program import (
@@ -26,35 +24,41 @@ from etude.autodiff.program import (
 MOST = 100
 """How many statements a program has at most whose calls are replaced."""
 
-Captured = dict[str, Callable[[], Any]]
-
 
 def expanded(program: Program) -> Program:
     """The program, simplified, without calls of small programs that neither recur nor have their own derivative."""
-    captured = dict(program.captured)
-    expansion = _Expansion(captured, {})
+    expansion = _Expansion({})
     body = expansion.block(program.body)
-    return simplified(replace(program, body=body, results=expansion.atoms(program.results), captured=captured))
+    return simplified(replace(program, body=body, results=expansion.atoms(program.results)))
 
 
 def copied(program: Program) -> Program:
     """The program with variables of its own."""
-    copy = _Expansion(program.captured, {}, fresh=True, most=-1)
+    copy = _Expansion({}, fresh=True, most=-1)
     parameters = copy.news(program.parameters)
     body = copy.block(program.body)
     return replace(program, parameters=parameters, body=body, results=copy.atoms(program.results))
 
 
+def expanded_call(call: Call) -> tuple[Block, tuple[Atom, ...]]:
+    """The statements in the place of a call, and its results."""
+    expansion = _Expansion({})
+    return expansion.call(call), expansion.atoms(call.outputs)
+
+
 def expanded_function(function: Function) -> Function:
     """The function whose program is `expanded`, made once."""
-    return function.once("expanded", lambda: Function(function.name, lambda: expanded(function.program)))
+
+    def make() -> Function:
+        return Function(function.name, lambda: expanded(function.program), valid=function.valid)
+
+    return function.once("expanded", make)
 
 
 class _Expansion:
     """A copy of statements, in which the variables that they assign are new if `fresh`.
 
     Attributes:
-        captured: the values from outside that the copy names.
         names: what stands in the copy for a variable of the original.
         fresh: whether variables are replaced.
         around: the functions whose bodies are being copied.
@@ -63,13 +67,11 @@ class _Expansion:
 
     def __init__(
         self,
-        captured: Captured,
         names: dict[Variable, Atom],
         fresh: bool = False,
         around: frozenset[Function] = frozenset(),
         most: int = MOST,
     ) -> None:
-        self.captured = captured
         self.names = names
         self.fresh = fresh
         self.around = around
@@ -139,9 +141,8 @@ class _Expansion:
         if function in self.around or not self.fits(function):
             return [Call(self.news(old.outputs), function, inputs, old.line)]
         called = function.program
-        self.captured |= called.captured
         names = dict(zip(called.parameters, inputs, strict=True))
-        inner = _Expansion(self.captured, names, True, self.around | {function}, self.most)
+        inner = _Expansion(names, True, self.around | {function}, self.most)
         body = inner.block(called.body)
         for output, result in zip(old.outputs, inner.atoms(called.results), strict=True):
             self.names[output] = result
@@ -151,13 +152,9 @@ class _Expansion:
 
     def fits(self, function: Function) -> bool:
         """Whether the calls of a function can be replaced."""
-        if function.forward or function.split or function.checkpointed:
+        if function.forward or function.adjoint or function.checkpointed:
             return False
-        program = function.program
-        same = all(
-            name not in self.captured or self.captured[name]() is fetch() for name, fetch in program.captured.items()
-        )
-        return same and _size(program.body) <= self.most and not _reaches(function, function, set())
+        return _size(function.program.body) <= self.most and not _reaches(function, function, set())
 
 
 def _size(block: Block) -> int:

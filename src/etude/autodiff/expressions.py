@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from etude.autodiff.kinds import Array
 from etude.autodiff.lowering import Inlined, Value
 from etude.autodiff.primitives import Primitive
 from etude.autodiff.program import Atom, Call, Constant, Function, If, Op, Variable
@@ -133,6 +134,8 @@ class Expressions:
             case "item" if self.style == "optimised":
                 place = self.atom(op.inputs[0], PRECEDENCE["call"])
                 return f"{place}[{self.index(op.keywords['index'])}]", PRECEDENCE["call"]
+            case "expand_dims" if self.style == "optimised" and (places := self.new_axis(op)):
+                return f"{self.atom(op.inputs[0], PRECEDENCE['call'])}[{places}]", PRECEDENCE["call"]
             case "slice" if self.style == "optimised":
                 return f"np.s_[{self.slice(op)}]", PRECEDENCE["call"]
             case "select" if self.style == "optimised":
@@ -153,11 +156,14 @@ class Expressions:
 
     def application(self, op: Op) -> Text:
         """An operation by its template, or by its name."""
-        template = self.template(op.primitive)
+        template = self.template(op)
         precedence = op.primitive.precedence or PRECEDENCE["call"]
         if "{*}" in template:
-            keywords = [f"{key}={self.atom(value)}" for key, value in op.keywords.items()]
-            return template.replace("{*}", ", ".join([*map(self.atom, op.inputs), *keywords])), precedence
+            first, *_ = template.split("{*}")
+            placed = {key: self.atom(value) for key, value in op.keywords.items()}
+            keywords = [f"{key}={value}" for key, value in placed.items() if f"{{{key}}}" not in first]
+            inside = ", ".join([*map(self.atom, op.inputs), *keywords])
+            return re.sub(r"\{([a-z]+)\}", lambda found: placed[found[1]], template).replace("{*}", inside), precedence
         needs = {position: self.needed(template, position, precedence) for position in range(len(op.inputs))}
         inputs = [self.atom(value, needs[position]) for position, value in enumerate(op.inputs)]
         values = {key: self.atom(value) for key, value in op.keywords.items()}
@@ -167,10 +173,17 @@ class Expressions:
             text = f"{text[:-1]}{', ' if text[-2] != '(' else ''}{', '.join(f'{k}={v}' for k, v in rest.items())})"
         return text, precedence
 
-    def template(self, primitive: Primitive) -> str:
-        """How a primitive is printed in this style."""
-        if self.style == "optimised" and primitive.template and not self.outside(primitive):
-            return primitive.template
+    def template(self, op: Op) -> str:
+        """How an operation is printed in this style."""
+        primitive = op.primitive
+        if self.style == "optimised" and not self.outside(primitive):
+            method = primitive.method
+            objects = [op.inputs[int(position)] for position in re.findall(r"\{(\d)\}\.", method)]
+            call = method.endswith(")") or not op.keywords
+            if method and call and all(isinstance(atom.kind, Array) for atom in objects):
+                return method.replace("{+}", ", ".join(f"{{{k}}}" for k in range(1, len(op.inputs))))
+            if primitive.template:
+                return primitive.template
         return f"{self.outside(primitive) or primitive.name}({{*}})"
 
     @staticmethod
@@ -178,7 +191,7 @@ class Expressions:
         """The precedence that an operand needs at its place in a template."""
         place = f"{{{position}}}"
         if precedence == PRECEDENCE["call"]:
-            return PRECEDENCE["call"] if template.startswith(place) else 0
+            return PRECEDENCE["call"] if template.startswith(place) or f"{place}." in template else 0
         if precedence == PRECEDENCE["pow"]:
             return PRECEDENCE["call"] if template.startswith(place) else PRECEDENCE["unary"]
         first = template.startswith(place) or precedence in (PRECEDENCE["unary"], PRECEDENCE["not"])
@@ -194,6 +207,16 @@ class Expressions:
         keys = op.keywords["keys"]
         pairs = zip(keys.value if isinstance(keys, Constant) else (), op.inputs, strict=True)
         return f"{{{', '.join(f'{literal(key)}: {self.atom(value)}' for key, value in pairs)}}}"
+
+    @staticmethod
+    def new_axis(op: Op) -> str:
+        """The index that adds a new axis to an array, empty where it is not known."""
+        axis = op.keywords["axis"]
+        if not isinstance(axis, Constant) or axis.name or not isinstance(op.inputs[0].kind, Array):
+            return ""
+        if axis.value == -1:
+            return "..., None"
+        return ":, " * axis.value + "None" if isinstance(axis.value, int) and axis.value >= 0 else ""
 
     def index(self, index: Atom) -> str:
         """An index between square brackets."""

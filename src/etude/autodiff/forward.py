@@ -59,7 +59,7 @@ def forward(program: Program, mask: tuple[bool, ...], directions: int = 1) -> Pr
     for tangents in mode.tangents:
         results += [mode.tangent(result, tangents, builder) for result in program.results]
     name = f"{program.name}_forward"
-    return Program(name, tuple(parameters), builder.block, tuple(results), program.file, program.captured)
+    return Program(name, tuple(parameters), builder.block, tuple(results), program.file)
 
 
 def forward_function(function: Function, mask: tuple[bool, ...], directions: int) -> Function:

@@ -4,11 +4,12 @@ Only what holds for infinities and NaN too is used, so 0 x stays; the sign of a 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from etude.autodiff.kinds import Array, Integer, Kind, Number, Other, Tuple
+from etude.autodiff.kinds import Array, Integer, Kind, Number, Other, Tuple, same_shape
 from etude.autodiff.primitives import PRIMITIVES
 from etude.autodiff.program import ZERO, Atom, Constant, Op, Variable
 
@@ -18,34 +19,46 @@ class Definitions(dict[Atom, Op]):
 
     Attributes:
         shapes: for a variable another one, the same for all that have the same shape.
+        uniform: for an array all of whose items are one number that number.
     """
 
     def __init__(self) -> None:
         self.shapes: dict[Atom, Atom] = {}
+        self.uniform: dict[Atom, Atom] = {}
 
     def add(self, op: Op) -> None:
         """Note an operation with one result."""
         output = op.outputs[0]
         self[output] = op
         if op.primitive.elementwise:
-            shapes = {self.shape(atom) for atom in op.inputs if not scalar(atom)}
-            if len(shapes) == 1:
-                self.shapes[output] = shapes.pop()
+            first, *others = [atom for atom in op.inputs if not scalar(atom)] or [output]
+            if all(self.alike(first, other) for other in others):
+                self.shapes[output] = self.shape(first)
         elif op.primitive.name in ("zeros_like", "broadcast_like", "unbroadcast"):
             self.shapes[output] = self.shape(op.inputs[-1])
+        if op.primitive.name == "broadcast_like" and scalar(op.inputs[0]):
+            self.uniform[output] = op.inputs[0]
+        elif op.primitive.name in ("expand_dims", "reshape_like", "T") and op.inputs[0] in self.uniform:
+            self.uniform[output] = self.uniform[op.inputs[0]]
 
     def shape(self, atom: Atom) -> Atom:
         return self.shapes.get(atom, atom)
 
+    def alike(self, a: Atom, b: Atom) -> bool:
+        """Whether two arrays are known to have the same shape."""
+        return self.shape(a) is self.shape(b) or same_shape(a.kind, b.kind)
+
     def spread(self, op: Op) -> Op | None:
-        """The operation on a number and an array, if the number was spread over the shape of the array before."""
+        """The operation without broadcasting one of its inputs to the shape of the other before."""
         for position, (atom, other) in enumerate(zip(op.inputs, op.inputs[::-1], strict=True)):
             made = self.get(atom)
-            if made is None or made.primitive.name != "broadcast_like" or not scalar(made.inputs[0]) or scalar(other):
+            if scalar(other):
                 continue
-            if self.shape(atom) is self.shape(other):
-                number = made.inputs[0]
-                inputs = (number, other) if position == 0 else (other, number)
+            narrow = self.uniform.get(atom) if same_shape(op.outputs[0].kind, other.kind) else None
+            if made is not None and made.primitive.name == "broadcast_like" and self.alike(atom, other):
+                narrow = made.inputs[0]
+            if narrow is not None:
+                inputs = (narrow, other) if position == 0 else (other, narrow)
                 return Op(op.outputs, op.primitive, inputs, {}, op.line)
         return None
 
@@ -73,6 +86,11 @@ def neutral(atom: Atom, value: int, other: Atom) -> bool:
 
 def scalar(*atoms: Atom) -> bool:
     return all(isinstance(atom.kind, Number | Integer) for atom in atoms)
+
+
+def numbers(*atoms: Atom) -> bool:
+    """Whether all are numbers or arrays of them."""
+    return all(isinstance(atom.kind, Number | Integer | Array) for atom in atoms)
 
 
 def _negated(atom: Atom, definitions: Definitions) -> Atom | None:
@@ -146,9 +164,51 @@ def _negate(op: Op, definitions: Definitions) -> "Op | Atom | None":
 
 
 def _broadcast(op: Op, definitions: Definitions) -> "Op | Atom | None":
-    """Broadcasting between numbers or arrays of one shape does nothing."""
+    """Broadcasting between numbers or arrays of one shape does nothing, and twice is once."""
     value, like = op.inputs
-    return value if scalar(value, like) or definitions.shape(value) is definitions.shape(like) else None
+    if scalar(value, like) or definitions.alike(value, like):
+        return value
+    if op.primitive.name == "unbroadcast" and (total := _total(op)) is not None:
+        return total
+    first = definitions.shape(like)
+    if op.primitive.name == "unbroadcast" and first is not like:
+        return _replaced(op, "unbroadcast", value, first)
+    made = definitions.get(value)
+    if made is None or made.primitive is not op.primitive:
+        return None
+    return _replaced(op, op.primitive.name, made.inputs[0], like)
+
+
+def _total(op: Op) -> Op | None:
+    """The sum that an `unbroadcast` is, where that is known and needs no change of shape."""
+    value, like = (atom.kind for atom in op.inputs)
+    if not isinstance(value, Array) or not value.rank:
+        return None
+    if isinstance(like, Number):
+        return _replaced(op, "sum", op.inputs[0])
+    if not isinstance(like, Array) or not like.rank or None in like.axes:
+        return None
+    lead = value.rank - like.rank
+    pairs = list(zip(value.axes[lead:], like.axes, strict=True))
+    if any(mine is None and other == 1 for mine, other in pairs):
+        return None
+    stretched = [axis for axis, (mine, other) in enumerate(pairs) if other == 1 != mine]
+    if bool(lead) == bool(stretched):
+        return None
+    axes = tuple(range(lead)) or tuple(stretched)
+    keywords: dict[str, Atom] = {"axis": Constant(axes if len(axes) > 1 else axes[0])}
+    if stretched:
+        keywords["keepdims"] = Constant(True)
+    return Op(op.outputs, PRIMITIVES["sum"], op.inputs[:1], keywords, op.line)
+
+
+def _add_at(op: Op, definitions: Definitions) -> "Op | Atom | None":
+    """What is added into an array is broadcast there."""
+    total, value = op.inputs
+    made = definitions.get(value)
+    if not isinstance(total.kind, Array) or made is None or made.primitive.name != "broadcast_like":
+        return None
+    return replace(op, inputs=(total, made.inputs[0]))
 
 
 def _accumulate(op: Op, definitions: Definitions) -> "Op | Atom | None":
@@ -205,6 +265,12 @@ def _tuple(op: Op, definitions: Definitions) -> "Op | Atom | None":
     return whole if complete and ordered else None
 
 
+def _of_shape(op: Op, definitions: Definitions) -> "Op | Atom | None":
+    """The size or shape of an array is that of the first one of the same shape."""
+    first = definitions.shape(op.inputs[0])
+    return None if first is op.inputs[0] else Op(op.outputs, op.primitive, (first,), op.keywords, op.line)
+
+
 def _choice(op: Op, definitions: Definitions) -> "Op | Atom | None":
     test, then, otherwise = op.inputs
     if then is otherwise:
@@ -224,10 +290,13 @@ LAWS: dict[str, Law] = {
     "unbroadcast": _broadcast,
     "broadcast_like": _broadcast,
     "accumulate": _accumulate,
+    "add_at": _add_at,
     "zeros_like": _zeros_like,
     "item": _item,
     "tuple": _tuple,
     "select": _choice,
+    "size": _of_shape,
+    "shape": _of_shape,
 }
 
 
@@ -272,10 +341,20 @@ def parts(op: Op, definitions: Definitions) -> list[Op] | None:
             return [Op((output,), mul, (d, x), {}, op.line) for output, x in zip(op.outputs, factors, strict=True)]
         case "add_at":
             return _added(op, definitions)
-        case "add" | "sub":
-            return _opposite(op, definitions)
+        case "add" | "sub" if (opposite := _opposite(op, definitions)) is not None:
+            return opposite
         case _:
-            return None
+            return _spread_late(op, definitions) if op.primitive.elementwise else None
+
+
+def _spread_late(op: Op, definitions: Definitions) -> list[Op] | None:
+    """A function of a number spread over a shape, and of other numbers, as the function of the number, spread."""
+    spread = [made for atom in op.inputs if (made := definitions.get(atom)) and made.primitive.name == "broadcast_like"]
+    narrow = tuple(spread[0].inputs[0] if spread and atom is spread[0].outputs[0] else atom for atom in op.inputs)
+    if len(spread) != 1 or not scalar(*narrow):
+        return None
+    result = Variable(op.outputs[0].name, Number())
+    return [replace(op, outputs=(result,), inputs=narrow), _replaced(op, "broadcast_like", result, spread[0].inputs[1])]
 
 
 def _opposite(op: Op, definitions: Definitions) -> list[Op] | None:

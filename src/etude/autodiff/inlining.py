@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from etude.autodiff.expressions import Expressions, Style
-from etude.autodiff.kinds import Integer, Number, Other
-from etude.autodiff.lowering import Inlined, Value, operands
+from etude.autodiff.kinds import Integer, Number, Other, Slice
+from etude.autodiff.lowering import Inlined, Value, every, operands
 from etude.autodiff.naming import temporary
 from etude.autodiff.primitives import Primitive
 from etude.autodiff.program import (
@@ -68,6 +68,13 @@ def _lasting(statement: Op | Call) -> bool:
     return isinstance(statement, Op) and (statement.primitive.effect or statement.primitive.name == "add_at")
 
 
+def _index(op: Op) -> bool:
+    """Whether an operation makes an index of slices, which nothing changes."""
+    return op.primitive.name == "slice" or (
+        op.primitive.name == "tuple" and all(isinstance(atom.kind, Integer | Slice) for atom in op.inputs)
+    )
+
+
 def inlining(program: Program, style: Style = "optimised") -> Inlined:
     """The single-use temporaries of a program that fit into the line of their use; textbook style: those of rules.
 
@@ -75,6 +82,8 @@ def inlining(program: Program, style: Style = "optimised") -> Inlined:
     made: `dr = negate(div(dy, mul(y, y)))`.
     """
     search = Search(program, style)
+    if style == "optimised":
+        search.indices(program)
     search.block(program.body, [program.results])
     return search.inlined
 
@@ -99,6 +108,16 @@ class Search:
         self.count = Counter(atom for statement in program.body for atom in uses(statement))
         self.count.update(program.results)
         self.text = Expressions(Names(), self.inlined, style, _outside)
+
+    def indices(self, program: Program) -> None:
+        """Inline slices and tuples of them that only stand between square brackets, wherever those are."""
+        ops = [op for op in every(program.body) if isinstance(op, Op)]
+        places = Counter(op.keywords["index"] for op in ops if "index" in op.keywords)
+        for op in reversed([op for op in ops if _index(op)]):
+            (output,) = op.outputs
+            if self.count[output] == places[output]:
+                self.inlined.values[output] = op
+                places.update(op.inputs)
 
     def block(self, block: Block, ends: Sequence[Sequence[Atom]]) -> None:
         """Decide for a block; each of `ends` is printed in a line of its own after it."""

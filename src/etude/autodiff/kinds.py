@@ -7,9 +7,13 @@ Programs are transformed once for each combination of kinds of their arguments. 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
+
+Size = int | str | None
+Sizes = tuple[Size, ...]
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,28 @@ class Integer(Kind):
 
 @dataclass(frozen=True)
 class Array(Kind):
-    """A NumPy array of `rank` axes (None: unknown), of floating point if `real`."""
+    """A NumPy array of `rank` axes (None: unknown), of floating point if `real`.
+
+    `sizes`, where not empty, says for each axis what is known of its size: 1, a name that axes of one and the same size
+    other than 1 share, or None.
+    """
 
     rank: int | None = None
     real: bool = True
+    sizes: Sizes = ()
 
     @property
     def differentiable(self) -> bool:
         return self.real
+
+    @property
+    def axes(self) -> Sizes:
+        """What is known of the size of each axis, for an array whose rank is known."""
+        return self.sizes or (None,) * (self.rank or 0)
+
+    def sized(self, *sizes: Size) -> "Array":
+        """The same with other axes."""
+        return Array(len(sizes), self.real, sizes if any(sizes) else ())
 
 
 @dataclass(frozen=True)
@@ -107,7 +125,9 @@ class Other(Kind):
 
 @dataclass(frozen=True)
 class Slice(Other):
-    """A slice: as an index, it keeps an axis."""
+    """A slice: as an index, it keeps an axis, and its size if it is the `whole` one."""
+
+    whole: bool = False
 
 
 UNKNOWN = Kind()
@@ -130,9 +150,52 @@ def kind_of(value: Any) -> Kind:
         case dict():
             return Dict(tuple((key, kind_of(item)) for key, item in value.items()))
         case slice():
-            return Slice()
+            return Slice(value == slice(None))
         case _:
             return Other()
+
+
+def kinds_of(values: Iterable[Any]) -> tuple[Kind, ...]:
+    """The kinds of several values, with names for the sizes of the axes of arrays, equal for equal sizes."""
+    names: dict[int, Size] = {1: 1}
+
+    def sized(kind: Kind, value: Any) -> Kind:
+        match kind:
+            case Array():
+                return kind.sized(*(names.setdefault(size, f"n{len(names)}") for size in value.shape))
+            case Tuple():
+                return Tuple(tuple(map(sized, kind.items, value)))
+            case List() if value:
+                return List(reduce(join, (sized(kind_of(item), item) for item in value)))
+            case Dict():
+                return Dict(tuple((key, sized(item, value[key])) for key, item in kind.items))
+            case _:
+                return kind
+
+    return tuple(sized(kind_of(value), value) for value in values)
+
+
+def signature(value: Any) -> Any:
+    """Equal for values whose kinds are equal among values of equal signatures (`kinds_of`), and quick to find."""
+    kind: Any = type(value)
+    if kind is np.ndarray:
+        return value.dtype, value.shape
+    if kind is tuple:
+        return tuple([signature(item) for item in value])
+    if kind is list:
+        return kind, frozenset(map(signature, value))
+    if kind is dict:
+        return kind, tuple(value), tuple(map(signature, value.values()))
+    if isinstance(value, np.ndarray):
+        return kind, value.dtype, value.shape
+    return kind
+
+
+def same_shape(a: Kind, b: Kind) -> bool:
+    """Whether both are arrays whose axes are known to have the same sizes."""
+    return (
+        isinstance(a, Array) and isinstance(b, Array) and bool(a.sizes) and a.sizes == b.sizes and None not in a.sizes
+    )
 
 
 def join(a: Kind, b: Kind) -> Kind:
@@ -143,7 +206,10 @@ def join(a: Kind, b: Kind) -> Kind:
         case (Number() | Integer(), Number() | Integer()):
             return Number()
         case Array(), Array():
-            return Array(a.rank if a.rank == b.rank else None, a.real or b.real)
+            if a.rank is None or a.rank != b.rank:
+                return Array(None, a.real or b.real)
+            common = (size if size == other else None for size, other in zip(a.axes, b.axes, strict=True))
+            return Array(real=a.real or b.real).sized(*common)
         case Tuple(), Tuple() if len(a.items) == len(b.items):
             return Tuple(tuple(map(join, a.items, b.items)))
         case List(), List():
@@ -165,5 +231,14 @@ def broadcast(kinds: Iterable[Kind]) -> Kind:
         return Number()
     if not all(isinstance(kind, (Number, Integer, Array)) for kind in kinds):
         return UNKNOWN
-    ranks = [kind.rank for kind in kinds if isinstance(kind, Array)]
-    return Array(None if None in ranks else max(rank for rank in ranks if rank is not None))
+    arrays = [kind for kind in kinds if isinstance(kind, Array)]
+    if any(kind.rank is None for kind in arrays):
+        return Array()
+    axes = zip_longest(*(reversed(kind.axes) for kind in arrays), fillvalue=1)
+    return Array().sized(*map(_common, list(axes)[::-1]))
+
+
+def _common(sizes: Sizes) -> Size:
+    """The size of an axis that axes of these sizes broadcast to."""
+    names = [size for size in sizes if isinstance(size, str)]
+    return names[0] if names else None if None in sizes else 1

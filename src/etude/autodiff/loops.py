@@ -75,7 +75,7 @@ def reverse_loop(mode: "Reverse", loop: Loop, adjoints: Adjoints, builder: Build
     read = {variable for read in loop.reads for variable in read.variables}
     if not live and not outer and read.isdisjoint(attempt.adjoints.values):
         return loop
-    if loop.checkpointed and loop.bounds is not None and not mode.again:
+    if loop.checkpointed and loop.bounds is not None and not (mode.again or loop.reads or loop.writes):
         return recompute(loop, attempt, adjoints, builder)
     return close(mode, loop, attempt, adjoints, builder)
 

@@ -4,6 +4,7 @@ Constants are folded, laws of arithmetic applied, common subexpressions computed
 until nothing changes any more.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
@@ -11,8 +12,8 @@ from weakref import WeakKeyDictionary
 
 from etude.autodiff.dead import without_dead_code
 from etude.autodiff.expressions import literal
-from etude.autodiff.identities import LAWS, Definitions, folded, parts, scalar
-from etude.autodiff.kinds import Array
+from etude.autodiff.identities import LAWS, Definitions, folded, numbers, parts, scalar
+from etude.autodiff.kinds import Array, Dict, Tuple
 from etude.autodiff.lowering import operands
 from etude.autodiff.primitives import PRIMITIVES
 from etude.autodiff.program import (
@@ -121,13 +122,24 @@ def key(atom: Atom) -> Any:
     if isinstance(atom, Variable):
         return atom
     text = None if atom.name else literal(atom.value)
-    return (type(atom.value), text) if text is not None else (atom.name, id(atom.value))
+    return (type(atom.value), text) if text is not None else (atom.name, atom.fetch or id(atom.value))
+
+
+def inputs_key(op: Op) -> Any:
+    """Equal for the inputs of operations that have the same value: those of sums and products in any order."""
+    keys = tuple(map(key, op.inputs))
+    commutes = op.primitive.name in ("add", "mul") and numbers(*op.inputs)
+    return frozenset(Counter(keys).items()) if commutes else keys
 
 
 def harmless(op: Op) -> bool:
     """Whether an operation can be computed without need: it is cheap and cannot fail."""
     if op.primitive.name in ("slice", "tuple"):
         return True
+    if op.primitive.name in ("shape", "size"):
+        return isinstance(op.inputs[0].kind, Array)
+    if op.primitive.name == "item":
+        return isinstance(op.inputs[0].kind, Tuple | Dict) and isinstance(op.keywords["index"], Constant)
     arrays = [atom for atom in op.inputs if not scalar(atom)]
     known = all(isinstance(atom.kind, Array) for atom in arrays)
     return op.primitive.name in ("add", "sub", "mul", "negate") and known and len(arrays) < 2
@@ -212,7 +224,7 @@ class Simplifier:
         primitive = op.primitive
         if not (primitive.keeps or primitive.effect) and PRIMITIVES.get(primitive.name) is primitive:
             named = tuple((name, key(value)) for name, value in sorted(op.keywords.items()))
-            number = (primitive, tuple(map(key, op.inputs)), named)
+            number = (primitive, inputs_key(op), named)
             for table in self.known:
                 if number in table:
                     self.new.update(zip(op.outputs, table[number], strict=True))

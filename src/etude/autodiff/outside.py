@@ -33,7 +33,7 @@ class Outside:
         self.programs: dict[Program, str] = {}
         self.helpers: set[str] = set()
         self.primitives: dict[Primitive, str] = {}
-        self.constants: dict[tuple[str | None, int], str] = {}
+        self.constants: dict[Any, str] = {}
         for each in programs:
             for statement in every(each.body):
                 if isinstance(statement, Op):
@@ -47,9 +47,9 @@ class Outside:
                 if isinstance(statement, Op) and PRIMITIVES.get(statement.primitive.name) is not statement.primitive:
                     self.foreign(statement.primitive)
                 for atom in uses(statement):
-                    self.constant(atom, each)
+                    self.constant(atom)
             for atom in each.results:
-                self.constant(atom, each)
+                self.constant(atom)
 
     def reserve(self, primitive: Primitive) -> None:
         """Keep the names that a primitive's printed form needs."""
@@ -78,28 +78,28 @@ class Outside:
             name = self.primitives[primitive] = self.free(primitive.name)
             self.namespace[name] = primitive.evaluate
 
-    def constant(self, atom: Atom, program: Program) -> None:
+    def constant(self, atom: Atom) -> None:
         """Name a constant that is no literal."""
-        if not isinstance(atom, Constant) or (atom.name, id(atom.value)) in self.constants:
+        if not isinstance(atom, Constant) or _key(atom) in self.constants:
             return
         if isinstance(atom.value, Function):
-            self.constants[atom.name, id(atom.value)] = self.programs[atom.value.program]
+            self.constants[_key(atom)] = self.programs[atom.value.program]
             return
         if atom.name is None and literal(atom.value) is not None:
             return
         if atom.name is not None and _of_module(atom):
-            self.constants[atom.name, id(atom.value)] = atom.name
+            self.constants[_key(atom)] = atom.name
             return
-        name = self.constants[atom.name, id(atom.value)] = self.free(atom.name or "constant")
+        name = self.constants[_key(atom)] = self.free(atom.name or "constant")
         self.namespace[name] = atom.value
-        if atom.name in program.captured:
-            self.captured[name] = program.captured[atom.name]
+        if atom.fetch is not None:
+            self.captured[name] = atom.fetch
 
     def __call__(self, thing: Constant | Primitive | Function) -> str:
         """The name of something from outside; empty for a primitive that is printed by its template or its own name."""
         match thing:
             case Constant():
-                return self.constants[thing.name, id(thing.value)]
+                return self.constants[_key(thing)]
             case Primitive():
                 return self.primitives.get(thing, "")
             case Function():
@@ -108,12 +108,25 @@ class Outside:
     def imports(self, text: str) -> list[str]:
         """The import lines that a text needs."""
         standard, numpy = ([MODULES[name]] if re.search(rf"\b{name}\.", text) else [] for name in ("math", "np"))
-        helpers = sorted(name for name in self.helpers if re.search(rf"\b{name}\(", text))
+        helpers = sorted(name for name in self.helpers if re.search(rf"(?<!\.)\b{name}\(", text))
         if self.style == "textbook":
             numpy.append("from etude.autodiff.textbook import *")
         elif helpers:
             numpy.append(f"from etude.autodiff.runtime import {', '.join(helpers)}")
         return [*standard, *([""] if standard and numpy else []), *numpy]
+
+    def values(self) -> list[str]:
+        """Lines that assign the values from outside as they are now, or say what they are if they have no literal."""
+        lines = []
+        for name, value in self.namespace.items():
+            text = literal(value)
+            lines.append(f"# {name} is from outside: {type(value).__name__}" if text is None else f"{name} = {text}")
+        return lines
+
+
+def _key(constant: Constant) -> Any:
+    """Equal for constants from the same place."""
+    return constant.name, constant.fetch or id(constant.value)
 
 
 def _of_module(constant: Constant) -> bool:

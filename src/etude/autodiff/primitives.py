@@ -25,6 +25,8 @@ class Primitive:
             is its value and one that is not is its kind.
         template: how it is printed with operators or calls, `{0} * {1}` or `np.sin({0})`; `{*}` stands for all inputs
             separated by commas; keywords follow the inputs inside the last bracket. Empty: `name(...)`.
+        method: how it is printed instead where the inputs before a dot are arrays: `{0}.sum()`; `{+}` stands for the
+            inputs after the first.
         precedence: of the outermost operator of the template, as in `source.PRECEDENCE`; 0 for calls.
         forward: for each input, the rule `(d, result, *inputs, **keywords)`: the change of the result for a change d of
             that input. None: the result does not depend on that input smoothly.
@@ -45,6 +47,7 @@ class Primitive:
     evaluate: Callable[..., Any]
     kind: Callable[..., Kind] = lambda *kinds, **keywords: UNKNOWN
     template: str = ""
+    method: str = ""
     precedence: int = 0
     forward: Sequence[Rule | None] = ()
     reverse: Sequence[Rule | None] = ()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from etude.autodiff.kinds import UNKNOWN, Kind, kind_of
 
 if TYPE_CHECKING:
-    from etude.autodiff.primitives import Primitive
+    from etude.autodiff.primitives import Builder, Primitive
 
 
 @dataclass(eq=False)
@@ -197,8 +197,10 @@ class Function:
         build: makes the program.
         checkpointed: whether reverse mode stores its arguments alone and runs it again.
         forward: makes its forward mode, where it has a rule of its own (`forward.forward`).
-        split: makes the halves of its reverse mode, where it has a rule of its own (`reverse.split`).
+        adjoint: writes the adjoint of a call of it, where it has a rule of its own: from the builder, the call and the
+            adjoint of the result to an adjoint for each argument.
         built: the program, once it is made.
+        valid: whether all outside that the program was made for still means the same.
         derived: what has been made from it (`once`).
     """
 
@@ -206,8 +208,9 @@ class Function:
     build: Callable[[], Program]
     checkpointed: bool = False
     forward: "Callable[[tuple[bool, ...], int], Program] | None" = None
-    split: "Callable[[tuple[bool, ...]], tuple[Program, Program]] | None" = None
+    adjoint: "Callable[[Builder, Call, Atom], list[Atom]] | None" = None
     built: Program | None = None
+    valid: Callable[[], bool] = lambda: True
     derived: dict[Any, Any] = field(default_factory=dict)
 
     @property

@@ -128,6 +128,13 @@ class Reverse:
         changes = tuple(adjoints.pop(builder, output) for output in call.outputs)
         varying = [value for value, varies in zip(call.inputs, mask, strict=True) if varies]
         outputs = tuple(Variable(adjoint_name(value), value.kind) for value in varying)
+        if call.function.adjoint:
+            (change,) = changes
+            mark = len(builder.block)
+            found = call.function.adjoint(builder, call, change)
+            for value, adjoint in zip(call.inputs, found, strict=True):
+                adjoints.add(builder, value, named(builder, mark, adjoint, adjoint_name(value)))
+            return call
         if call.function.checkpointed and not self.again:
             repeat = recomputing(call.function, mask)
             builder.block.append(Call(outputs, repeat, (*call.inputs, *changes), call.line))
@@ -248,10 +255,13 @@ def split(program: Program, mask: tuple[bool, ...], again: bool = False) -> tupl
     Returns:
         A program with the old parameters, whose results are the old ones and a tuple of what its adjoint needs; and the
         adjoint, whose parameters are that tuple and one adjoint for each result, and whose results are the adjoints
-        of the parameters that vary.
+        of the parameters that vary. What the adjoint computes from values of the program alone is left to the first,
+        so that calling the second many times does not compute it again.
     """
     seeds = tuple(Variable(adjoint_name(result), result.kind) for result in program.results)
     primal, adjoint, gradients = sweep(program, mask, zip(program.results, seeds, strict=True), again=again)
+    slopes, adjoint = _slopes(adjoint, seeds)
+    primal = [*primal, *slopes]
     inside = {*program.parameters, *defined(primal)}
     read = [value for statement in adjoint for value in uses(statement)] + list(gradients)
     needed = [value for value in dict.fromkeys(read) if isinstance(value, Variable) and value in inside]
@@ -280,6 +290,21 @@ def split(program: Program, mask: tuple[bool, ...], again: bool = False) -> tupl
         program.file,
     )
     return forth, back
+
+
+def _slopes(adjoint: Block, seeds: Iterable[Variable]) -> tuple[Block, Block]:
+    """The operations of an adjoint that no adjoint that arrives goes into, and the rest."""
+    arriving: set[Atom] = set(seeds)
+    slopes: Block = []
+    rest: Block = []
+    for statement in adjoint:
+        lasting = not isinstance(statement, Op) or statement.primitive.effect or statement.primitive.keeps
+        if lasting or not arriving.isdisjoint(uses(statement)):
+            arriving.update(defined([statement]))
+            rest.append(statement)
+        else:
+            slopes.append(statement)
+    return slopes, rest
 
 
 def sweep(
@@ -316,7 +341,7 @@ def split_function(function: Function, mask: tuple[bool, ...], again: bool) -> t
 
         def half(which: int) -> Program:
             if not halves:
-                halves.append(function.split(mask) if function.split else split(function.program, mask, again))
+                halves.append(split(function.program, mask, again))
             return halves[0][which]
 
         return (

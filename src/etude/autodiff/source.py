@@ -25,10 +25,10 @@ class Printed:
     """The source of a program.
 
     Attributes:
-        text: the source: imports, then the functions called, then the program's own function.
+        text: the source: imports, values from outside, then the functions called, then the program's own function.
         name: the name of the program's own function.
         lines: for each line of the text the user's line that it comes from, 0 where there is none.
-        namespace: what the text needs beside its imports.
+        namespace: the values from outside.
         captured: how to fetch the values in `namespace` that may change between calls.
     """
 
@@ -45,7 +45,9 @@ def source(program: Program, style: Style = "optimised") -> Printed:
     outside = Outside(programs, style)
     parts = [Body(each, style, outside).lines() for each in programs]
     body = [line for part in parts for line in [(0, "", 0), (0, "", 0), *part]]
-    head = outside.imports("\n".join(text for _, text, _ in body))
+    values = outside.values()
+    imports = outside.imports("\n".join([*values, *(text for _, text, _ in body)]))
+    head = [*imports, *([""] if imports and values else []), *values]
     lines = [*((0, text, 0) for text in head), *(body if head else body[2:])]
     wrapped = [(piece, line) for depth, text, line in lines for piece in wrap("    " * depth + text)]
     text = "".join(f"{piece}\n" for piece, _ in wrapped)
@@ -84,6 +86,7 @@ def compiled(program: Program, style: Style = "optimised") -> Callable[..., Any]
     linecache.cache[file] = (len(printed.text), None, printed.text.splitlines(keepends=True), file)
     namespace = dict(printed.namespace)
     exec(compile(printed.text, file, "exec"), namespace)
+    namespace.update(printed.namespace)
     function: Callable[..., Any] = namespace[printed.name]
 
     @wraps(function)

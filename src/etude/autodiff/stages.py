@@ -19,8 +19,9 @@ from etude.autodiff.errors import TransformError
 from etude.autodiff.expansion import copied, expanded
 from etude.autodiff.expressions import Style
 from etude.autodiff.forward import forward
-from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, Number, kinds_of
+from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, Number
 from etude.autodiff.optimise import optimised
+from etude.autodiff.preparation import argument_kinds
 from etude.autodiff.program import Block, If, Loop, Op, Program, Statement, assigned
 from etude.autodiff.reverse import joined
 from etude.autodiff.source import Printed, every, source
@@ -45,8 +46,9 @@ def derivative_source(
         style: `optimised`: as a person would write it. If the result is a number, the reverse program starts from 1 and
             returns the gradient alone. `textbook`: one function call a line, every variable used once, as on the
             slides of course/004.
-        arguments: examples of the arguments, whose kinds the program is made for. Without them annotations say what an
-            argument is (`float`, `np.ndarray`); what is not annotated is a number, or anything if the function does
+        arguments: examples of the arguments, whose kinds the program is made for: where axes of these have one size, or
+            size 1, those of the arguments that the program is called with must too. Without them annotations say what
+            an argument is (`float`, `np.ndarray`); what is not annotated is a number, or anything if the function does
             with it what numbers cannot.
         directions: in forward mode, how many directions are followed at once.
 
@@ -72,7 +74,7 @@ class Stages:
     def prepared(self) -> Program:
         """The program in A-normal form, for other transformations."""
         if self.arguments is not None:
-            return function_of(self.function, kinds_of(self.arguments)).program
+            return function_of(self.function, argument_kinds(tuple(self.arguments))).program
         guesses = _kinds(self.function)
         try:
             found = self.guessed(guesses, Number())
@@ -168,7 +170,7 @@ class Stages:
         return columns.aligned(columns.beside(made))
 
 
-NUMBERS = {"tuple", "list", "dict", "item", "append", "accumulate", "select"}
+NUMBERS = {"tuple", "list", "dict", "item", "append", "accumulate", "select", "sum_items", "smallest", "largest"}
 """The primitives without broadcasting that programs on numbers use too."""
 
 

@@ -9,7 +9,7 @@ from etude.autodiff.lowering import Append, Assign, Branch, Copies, Create, Inli
 from etude.autodiff.missing import readable
 from etude.autodiff.naming import Lives, named
 from etude.autodiff.outside import Outside
-from etude.autodiff.program import MISSING, Atom, Call, Op, Program, Variable, defined, uses
+from etude.autodiff.program import MISSING, Atom, Call, Constant, Op, Program, Variable, defined, uses
 
 ADJOINT = "# adjoint"
 """The line between a program and its adjoint."""
@@ -46,12 +46,13 @@ class Body:
     def lines(self) -> list[Line]:
         parameters = ", ".join(self.names[parameter] for parameter in self.program.parameters)
         results = ", ".join(map(self.atom, self._returned())) or "()"
-        body = self.block(self.instructions, 1)
-        if body and body[0][1] == ADJOINT:
-            del body[0]
+        body: list[Line] = []
+        for line in self.block(self.instructions, 1):
+            if line[1] != ADJOINT or (body and body[-1][1] != ADJOINT):
+                body.append(line)
         values = [self.inlined.values.get(atom) for atom in self._returned() if isinstance(atom, Variable)]
-        line = max((value.line for value in values if value is not None), default=0)
-        return [(0, f"def {self.name}({parameters}):", 0), *body, (1, f"return {results}", line)]
+        last = max((value.line for value in values if value is not None), default=0)
+        return [(0, f"def {self.name}({parameters}):", 0), *body, (1, f"return {results}", last)]
 
     def _returned(self) -> tuple[Atom, ...]:
         """What stands behind `return`: a tuple of several needs no brackets."""
@@ -104,10 +105,12 @@ class Body:
         index = op.keywords["index"]
         name = self.names[target]
         if self.atom(total) == name and simple(total.kind, index.kind):
+            whole = isinstance(index, Constant) and index.value is Ellipsis
+            place = name if whole else f"{name}[{self.expressions.index(index)}]"
             minus = self.inlined.values.get(value) if isinstance(value, Variable) else None
             if isinstance(minus, Op) and minus.primitive.name == "negate":
-                return f"{name}[{self.expressions.index(index)}] -= {self.atom(minus.inputs[0])}"
-            return f"{name}[{self.expressions.index(index)}] += {self.atom(value)}"
+                return f"{place} -= {self.atom(minus.inputs[0])}"
+            return f"{place} += {self.atom(value)}"
         return f"{name} = {text}"
 
     def append(self, instruction: Append) -> str:

@@ -15,7 +15,7 @@ from tests.autodiff.preparation.agreement import agrees, program
 from etude.autodiff.kinds import Array, Integer, Number
 from etude.autodiff.preparation import prepare
 from etude.autodiff.preparation.calls import Lifted
-from etude.autodiff.program import Block, Call, Function, inside
+from etude.autodiff.program import Block, Call, Constant, Function, inside, uses
 
 RATE = 0.5
 WEIGHTS = np.arange(3.0)
@@ -238,7 +238,8 @@ def outside(x: Any) -> Any:
 
 def test_values_from_outside_are_fetched_at_every_call(monkeypatch: pytest.MonkeyPatch) -> None:
     made = agrees(outside, 2.0)
-    assert set(made.captured) == {"RATE", "np.pi", "WEIGHTS", "SETTINGS", "math.e"}
+    constants = {atom.name for statement in made.body for atom in uses(statement) if isinstance(atom, Constant)}
+    assert constants - {None} == {"RATE", "np.pi", "WEIGHTS", "SETTINGS", "math.e"}
     monkeypatch.setitem(globals(), "RATE", 7.0)
     assert run(made, 2.0) == outside(2.0)
 

@@ -111,15 +111,169 @@ def with_augmented_attribute(x):
     return x
 
 
-def with_item(x):
-    y = np.zeros(3)
-    y[0] = x[0]  # np.where
-    return y
+def with_item_of_argument(x):
+    x[0] = 1.0  # others may hold
+    return x
 
 
 def with_augmented_item(x):
-    x[0] += 1  # in place
+    x[0] += 1  # others may hold
     return x
+
+
+def with_item_of_alias(x):
+    y = x * 2
+    z = y
+    z[0] = 1.0  # others may hold
+    return y
+
+
+def with_item_under_view(x):
+    y = x * 2
+    z = y[1:]
+    y[1] = 1.0  # others may hold
+    return z
+
+
+def with_item_of_view(x):
+    y = x * 2
+    z = y.reshape(1, 3)
+    z[0, 0] = 1.0  # others may hold
+    return y
+
+
+def with_item_of_same(x):
+    y = x * 2
+    z = np.asarray(y)
+    z[0] = 1.0  # others may hold
+    return y
+
+
+def with_item_under_view_of_view(x):
+    y = np.outer(x, x)
+    z = y.T[0]
+    w = z[1:]
+    z = 0.0
+    y[0, 1] = 1.0  # others may hold
+    return z + w
+
+
+def with_item_under_view_in_branch(x):
+    y = x * 2
+    z = x
+    if x[0] > 0:
+        z = y[:2]
+    y[0] = 1.0  # others may hold
+    return z
+
+
+def with_item_under_view_in_loop(x):
+    y = x * 2
+    z = x
+    for i in range(3):
+        y[i] = z[0]  # others may hold
+        z = y[i:]
+    return z
+
+
+def with_item_under_view_around_loop(x):
+    y = x * 2
+    z = y[1:]
+    for i in range(3):
+        y[i] = z[0]  # others may hold
+    return y
+
+
+def with_item_while_gone_through(x):
+    y = np.outer(x, x)
+    for row in y:
+        y[2] = row  # others may hold
+    return y
+
+
+def with_item_of_stored(x):
+    y = x * 2
+    both = [y]
+    y[0] = 1.0  # others may hold
+    return both
+
+
+def with_item_under_stored_view(x):
+    y = x * 2
+    both = (y[1:], x)
+    y[1] = 1.0  # others may hold
+    return both
+
+
+def with_item_of_what_a_call_returns(x):
+    y = x * 2
+    z = identity(y[1:])
+    y[1] = 1.0  # others may hold
+    return z
+
+
+def with_item_of_captured(x):
+    y = x * 2
+
+    def change(z):
+        y[0] = z  # others may hold
+        return z
+
+    return change(x[0]) + y[0]
+
+
+def with_item_by_array(x):
+    y = x * 2
+    y[np.array([0, 0])] = x[:2]  # np.where
+    return y
+
+
+def with_item_by_mask(x):
+    y = x * 2
+    y[y > 1] = 1.0  # np.where
+    return y
+
+
+def with_list_as_item(x):
+    y = np.zeros((2, 2))
+    y[0] = [x[0], x[1]]  # np.array
+    return y
+
+
+def with_item_of_number(x):
+    y = x[0]
+    y[0] = 1.0  # not known to be an array
+    return y
+
+
+def with_items_swapped(x):
+    y = np.outer(x, x)
+    y[0], y[1] = y[1], y[0]  # an assignment of its own
+    return y
+
+
+def with_item_and_name(x):
+    y = np.outer(x, x)
+    y[0] = z = y[1:2]  # one assignment for each
+    return y + z
+
+
+def with_view_named_inside(x):
+    y = np.outer(x, x)
+    y += (z := y[:1])  # others may hold
+    return y + z
+
+
+def with_list_named_inside(x):
+    ys = [x]
+    ys.append((zs := ys)[0])  # others may hold
+    return zs
+
+
+def with_item_of_item(x):
+    y = [x * 2]
+    y[0][1] = 1.0  # others may hold
+    return y
 
 
 def with_argument_in_place(x):

@@ -11,7 +11,7 @@ import pytest
 from tests.autodiff.interpret import run
 
 from etude.autodiff.kinds import Number
-from etude.autodiff.preparation import parameters_of, prepare
+from etude.autodiff.preparation import prepare
 from etude.autodiff.preparation.sources import origin_of
 from etude.autodiff.program import Op
 
@@ -94,10 +94,6 @@ def test_defaults_belong_to_a_function() -> None:
 
     for rate in (1.0, 2.0):
         assert run(prepare(make(rate), (Number(),)).program, 3.0) == 5 * rate
-
-
-def test_parameters() -> None:
-    assert list(parameters_of(decorated).parameters) == ["x"]
 
 
 def heavy(x: float) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.autodiff.interpret import run
 from tests.autodiff.preparation.agreement import agrees, program
 
 from etude.autodiff.kinds import Array, Dict, Integer, List, Number, Tuple
@@ -330,3 +331,17 @@ def user_names(broken: float, returned: float, result: float) -> float:
 
 def test_flags_do_not_collide_with_names_of_the_user() -> None:
     agrees(user_names, 1.0, 2.0, 3.0)
+
+
+def product(x: Any) -> Any:
+    a, b = x
+    return a * b
+
+
+@pytest.mark.parametrize("wrong", [[1.0], [1.0, 2.0, 3.0], np.ones(3), np.ones(1)], ids=str)
+def test_what_is_unpacked_has_to_have_as_many_items_as_there_are_names(wrong: Any) -> None:
+    right = [3.0, 4.0] if isinstance(wrong, list) else np.array([3.0, 4.0])
+    made = agrees(product, right)
+    for function in (product, lambda x: run(made, x)):
+        with pytest.raises(ValueError, match="values to unpack"):
+            function(wrong)

@@ -11,7 +11,7 @@ from tests.autodiff import interpret
 
 import etude.autodiff.rules  # noqa: F401
 from etude.autodiff.forward import forward
-from etude.autodiff.kinds import kind_of
+from etude.autodiff.kinds import join, kind_of, kinds_of
 from etude.autodiff.primitives import PRIMITIVES, Builder, Primitive
 from etude.autodiff.program import Constant, Program, Variable
 from etude.autodiff.reverse import joined
@@ -134,9 +134,14 @@ def check(case: Case) -> None:
 
 
 def check_kind(case: Case) -> None:
-    """What is known of the result before the program runs is what it turns out to be."""
+    """What is known of the result before the program runs is what it turns out to be, as far as sizes of axes go."""
     result = case.value()
-    assert case.primitive.kind(*map(kind_of, case.inputs), **case.keywords) == kind_of(result), str(case)
+    *inputs, expected = kinds_of((*case.inputs, result))
+    found = case.primitive.kind(*map(kind_of, case.inputs), **case.keywords)
+    assert type(found) is type(expected)
+    assert join(found, kind_of(result)) == kind_of(result), str(case)
+    sized = case.primitive.kind(*inputs, **case.keywords)
+    assert join(sized, expected) == sized, str(case)
 
 
 def check_first(case: Case, rng: np.random.Generator) -> None:

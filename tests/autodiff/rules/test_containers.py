@@ -61,6 +61,8 @@ CASES = [
     Case("set_at", (B, B[0]), {"index": slice(None)}),
     Case("set_at", ([1.3, 0.4], 2.1), {"index": 0}),
     Case("set_at", (NESTED, (7.0, np.array([8.0, 9.0]))), {"index": 1}),
+    Case("fresh", (B,)),
+    Case("fresh", (NESTED,)),
     Case("clear_at", (B,), {"index": 1}),
     Case("clear_at", (NESTED,), {"index": 1}),
     Case("unbroadcast", (A, B[:1, :1]), fixed=(1,)),
@@ -172,6 +174,16 @@ def test_add_at_changes_in_place_all_but_tuples() -> None:
     pair = (1.5, 2.5)
     assert PRIMITIVES["add_at"](pair, 1.0, index=0) == (2.5, 2.5)
     assert pair == (1.5, 2.5)
+
+
+def test_fresh_can_be_changed_without_changing_the_original() -> None:
+    shared = np.broadcast_to(1.5, (3,))
+    changed = PRIMITIVES["add_at"](PRIMITIVES["fresh"](shared), 2.0, index=0)
+    assert (changed.tolist(), shared.tolist()) == ([3.5, 1.5, 1.5], [1.5] * 3)
+    for original in ([1.5, 2.5], {0: 1.5}):
+        before = deepcopy(original)
+        PRIMITIVES["add_at"](PRIMITIVES["fresh"](original), 2.0, index=0)
+        assert original == before
 
 
 def test_set_at_changes_nothing_in_place() -> None:

@@ -34,6 +34,7 @@ CASES = [
     Case("array", ([A2, C2],)),
     Case("array", ([(A1, C1), (C1, A1)],)),
     Case("array", (A2,)),
+    Case("asarray", (A2,)),
     Case("array", (0.5,)),
     Case("array", ([1, 2],), {"dtype": float}),
     Case("array", ([1, 2],)),

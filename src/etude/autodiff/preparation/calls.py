@@ -20,8 +20,18 @@ from etude.autodiff.preparation.sequences import (
     sequence,
     zipped,
 )
-from etude.autodiff.preparation.sources import Known, known
-from etude.autodiff.preparation.values import Code, Items, Method, Nested, Sequence, Value, closed, literal
+from etude.autodiff.preparation.sources import Known, known, place
+from etude.autodiff.preparation.values import (
+    Code,
+    Items,
+    Method,
+    Nested,
+    Sequence,
+    Value,
+    captured_count,
+    closed,
+    literal,
+)
 from etude.autodiff.primitives import FUNCTIONS, METHODS, Binding, Primitive
 from etude.autodiff.program import Atom, Call, Constant, Function, Variable
 
@@ -57,8 +67,12 @@ def _known(frame: Frame, function: Known, given: list[Value], named: Named) -> V
         return _made(frame, function, given, named)
     if hasattr(value, "__program__"):
         inputs = [*(frame.atom(each) for each in (*given, *named.values())), *function.leaves]
-        program: Function = value.__program__(tuple(each.kind for each in inputs), tuple(named))
-        return _called(frame, program, program.program.results[0].kind, False, inputs)
+        try:
+            program: Function = value.__program__(tuple(each.kind for each in inputs), tuple(named))
+            kind = program.program.results[0].kind
+        except TypeError as error:
+            frame.refuse(str(error))
+        return _called(frame, program, kind, False, inputs)
     if hashable(value) and value in FUNCTIONS:
         return _bound(frame, function.name, FUNCTIONS[value], given, named)
     if isinstance(getattr(value, "__func__", value), FunctionType):
@@ -138,10 +152,10 @@ def _made(frame: Frame, maker: Known, given: list[Value], named: Named) -> Known
             case Items():
                 return tuple(map(plain, value.values))
             case _:
-                return frame.refuse(f"the arguments of {maker.name} have to be known before the program runs")
+                return frame.refuse(f"the arguments of {maker.name} have to be known before it runs: write them out")
 
     made = maker.value(*map(plain, given), **{name: plain(value) for name, value in named.items()})
-    return Known(f"{maker.name}(...)", id(made), made, lambda: made, tuple(leaves))
+    return Known(f"{maker.name}(...)", id(made), made, place(made), tuple(leaves))
 
 
 class Lifted:
@@ -149,6 +163,7 @@ class Lifted:
 
     def __init__(self, code: Code) -> None:
         self.code = code
+        self.captures = captured_count(code)
         self.__name__ = code.name
 
 
@@ -158,7 +173,6 @@ def _opaque(frame: Frame, function: Known, given: list[Value], named: Named) -> 
     for atom in (*atoms, *keywords.values()):
         if isinstance(atom, Variable) and atom.kind != BOTTOM and (atom.kind.differentiable or atom.kind == UNKNOWN):
             frame.refuse(f"{function.name} has no rule; give it one with @custom_derivative")
-    frame.captured[function.name] = function.fetch
     template = f"{function.name}({{*}})"
     primitive = Primitive(function.name, function.value, template=template, variadic=True, keeps=True, effect=True)
     return frame.emit(primitive, *atoms, **keywords)
@@ -171,7 +185,10 @@ def _method(frame: Frame, method: Method, given: list[Value], named: Named) -> V
         return _dictionary(frame, method, kind, given)
     if method.name not in METHODS or isinstance(kind, Dict | List | Tuple | Other):
         what = {List: "lists", Dict: "dictionaries", Tuple: "tuples", Other: "this value"}.get(type(kind), "arrays")
-        frame.refuse(f"{method.label}: the method {method.name} of {what} is not supported here")
+        frame.refuse(
+            f"{method.label}: the method {method.name} of {what} is not supported here; use an operator, "
+            "a NumPy function or a new list"
+        )
     return _bound(frame, method.label, METHODS[method.name], [method.owner, *given], named)
 
 
@@ -180,7 +197,7 @@ def _dictionary(frame: Frame, method: Method, kind: Dict, given: list[Value]) ->
     if method.name == "get":
         key = given[0]
         if not isinstance(key, Constant):
-            frame.refuse("the keys of a dictionary have to be constants")
+            frame.refuse("the keys of a dictionary have to be constants: use a list")
         if key.value in keys:
             return frame.item(method.owner, key)
         return given[1] if len(given) > 1 else Constant(None)
@@ -295,7 +312,7 @@ def _checkpoint(frame: Frame, given: list[Value], named: Named) -> Value:
     """`checkpoint(range(...))` or `checkpoint(function)`."""
     what = given[0]
     if not isinstance(what, Sequence):
-        return _made(frame, known("checkpoint", lambda: checkpoint), given, named)
+        return _made(frame, known("checkpoint", place(checkpoint)), given, named)
     if what.bounds is None:
         frame.refuse("checkpoint needs a range or a function")
     return replace(what, checkpointed=True)

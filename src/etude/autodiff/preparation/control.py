@@ -102,6 +102,11 @@ def _rewritten(statements: Statements, around: Around | None) -> Statements:
                 return [*new, _assignment(around.skipped, True, statement)]
             case ast.If() if _jumps([statement]):
                 return [*new, *_branches(statement, rest, around)]
+            case ast.If():
+                node = ast.If(
+                    statement.test, *(_rewritten(each, around) for each in (statement.body, statement.orelse))
+                )
+                new.append(ast.copy_location(node, statement))
             case ast.For() | ast.While() if not statement.orelse:
                 new += _loop(statement)
                 if "return" in _jumps(statement.body):

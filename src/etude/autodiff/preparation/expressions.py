@@ -4,15 +4,13 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from etude.autodiff.kinds import Array, Closure, Dict, Integer, List, Number, Tuple
 from etude.autodiff.preparation.calls import call, dictionary, displayed, extended
 from etude.autodiff.preparation.flow import branch, choice
 from etude.autodiff.preparation.frame import Frame
 from etude.autodiff.preparation.names import names
 from etude.autodiff.preparation.sequences import each_of, go_through, known_items, range_of, sequence
-from etude.autodiff.preparation.sources import Definition, Known
+from etude.autodiff.preparation.sources import DATA, Definition, Known, objects
 from etude.autodiff.preparation.values import Items, Method, Nested, Sequence, Value, literal
 from etude.autodiff.primitives import ATTRIBUTES, METHODS
 from etude.autodiff.program import Atom, Constant
@@ -46,11 +44,8 @@ OPERATORS: dict[type[ast.AST], str] = {
     ast.In: "in_",
     ast.NotIn: "not_in",
 }
-DATA = (np.ndarray, np.generic, int, float, str, list, tuple, dict)
-"""Known objects of these types are values of the program; others are asked for their attributes and items at once."""
-
 REFUSED: dict[type[ast.expr], str] = {
-    ast.Await: "await is not supported",
+    ast.Await: "await is not supported: await before the call of the function",
     ast.Yield: "a generator has no derivative: return a list",
     ast.YieldFrom: "a generator has no derivative: return a list",
     ast.Set: "sets are not supported: use a tuple",
@@ -87,7 +82,7 @@ def _name(frame: Frame, node: ast.Name) -> Value:
 
 def _constant(frame: Frame, node: ast.Constant) -> Value:
     if isinstance(node.value, complex | bytes):
-        frame.refuse(f"{type(node.value).__name__} literals are not supported")
+        frame.refuse(f"{type(node.value).__name__} values are not supported: use floats, for complex numbers two")
     return Constant(node.value)
 
 
@@ -212,27 +207,21 @@ def _attribute(frame: Frame, node: ast.Attribute) -> Value:
         return frame.emit(ATTRIBUTES[node.attr], value)
     if node.attr in METHODS or isinstance(value.kind, List | Tuple | Dict):
         return Method(value, node.attr, label)
-    return frame.refuse(f"{label}: the attribute {node.attr} is not supported")
+    return frame.refuse(f"{label}: the attribute {node.attr} is not supported; pass what it holds as an argument")
 
 
 def _subscript(frame: Frame, node: ast.Subscript) -> Value:
-    owner, index = expression(frame, node.value), _index(frame, node.slice)
-    constant = isinstance(index, Constant) and literal(index)
-    if isinstance(owner, Known) and isinstance(index, Constant) and literal(index) and _objects(owner.value):
-        return owner.item(index.value)
-    if isinstance(owner, Items) and constant and isinstance(index, Constant):
-        picked = owner.values[index.value]
+    owner, place = expression(frame, node.value), index(frame, node.slice)
+    constant = isinstance(place, Constant) and literal(place)
+    if isinstance(owner, Known) and isinstance(place, Constant) and literal(place) and objects(owner.value):
+        return owner.item(place.value)
+    if isinstance(owner, Items) and constant and isinstance(place, Constant):
+        picked = owner.values[place.value]
         return Items(picked) if isinstance(picked, tuple) else picked
-    return frame.item(frame.atom(owner), index)
+    return frame.item(frame.atom(owner), place)
 
 
-def _objects(value: Any) -> bool:
-    """Whether a container holds things that are no values of the program, such as functions."""
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
-    return any(not isinstance(item, DATA) for item in items) or not isinstance(value, DATA)
-
-
-def _index(frame: Frame, node: ast.expr) -> Atom:
+def index(frame: Frame, node: ast.expr) -> Atom:
     """What stands between the brackets of x[...]."""
     if isinstance(node, ast.Slice):
         parts = {"start": node.lower, "stop": node.upper, "step": node.step}
@@ -241,7 +230,7 @@ def _index(frame: Frame, node: ast.expr) -> Atom:
             return Constant(slice(*(bound.value for bound in bounds.values() if isinstance(bound, Constant))))
         return frame.emit("slice", **{name: bound for name, bound in bounds.items() if parts[name] is not None})
     if isinstance(node, ast.Tuple):
-        return frame.atom(Items(tuple(_index(frame, part) for part in node.elts)))
+        return frame.atom(Items(tuple(index(frame, part) for part in node.elts)))
     return atom(frame, node)
 
 
@@ -302,7 +291,7 @@ def constant_key(frame: Frame, node: ast.expr) -> Any:
     """The key of a dictionary, which has to be a constant."""
     key = atom(frame, node)
     if not isinstance(key, Constant):
-        frame.refuse("the keys of a dictionary have to be constants")
+        frame.refuse("the keys of a dictionary have to be constants: use a list")
     return key.value
 
 
@@ -409,7 +398,7 @@ def _format(frame: Frame, node: ast.FormattedValue) -> str:
         case ast.JoinedStr(values=[ast.Constant(value=str() as text)]):
             return f"{conversion}:{text}"
         case _:
-            return frame.refuse("the format of a value in an f-string has to be constant")
+            return frame.refuse("the format of a value in an f-string has to be constant: write it out")
 
 
 def _walrus(frame: Frame, node: ast.NamedExpr) -> Value:
@@ -427,13 +416,14 @@ def destructure(frame: Frame, target: ast.expr, value: Value) -> None:
         case ast.Attribute():
             frame.refuse(f"{ast.unparse(target)} = ... changes an object; return the new value instead")
         case _:
-            frame.refuse(f"{ast.unparse(target)} = ... is not supported here")
+            frame.refuse(f"{ast.unparse(target)} = ... is not supported here: write an assignment of its own for it")
 
 
 def _unpack(frame: Frame, targets: list[ast.expr], value: Value) -> None:
     stars = [position for position, target in enumerate(targets) if isinstance(target, ast.Starred)]
     if not counted(frame, value) and not stars:
         whole = frame.atom(value)
+        _check_length(frame, whole, len(targets))
         for position, target in enumerate(targets):
             destructure(frame, target, frame.item(whole, Constant(position)))
         return
@@ -445,6 +435,17 @@ def _unpack(frame: Frame, targets: list[ast.expr], value: Value) -> None:
         items = (*items[:start], displayed(frame, items[start:end]), *items[end:])
     for target, item in zip(targets, items, strict=True):
         destructure(frame, target.value if isinstance(target, ast.Starred) else target, item)
+
+
+def _check_length(frame: Frame, whole: Atom, count: int) -> None:
+    """Write a test that a value has as many items as there are names for them, as Python makes it."""
+
+    def fail() -> None:
+        message = Constant(f"there are not {count} values to unpack")
+        frame.emit("raise_", message, error=Constant(ValueError))
+        frame.unreachable = True
+
+    branch(frame, frame.emit("ne", frame.emit("len", whole), Constant(count)), fail, lambda: None)
 
 
 WRITERS: dict[type[ast.expr], Callable[[Frame, Any], Value]] = {

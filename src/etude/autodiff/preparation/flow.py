@@ -146,6 +146,7 @@ def loop(
         test: writes the test of a `while` loop.
     """
     line = frame.builder.line
+    frame.ownership.forget(*frame.names.values())
     initial = {name: frame.atom(frame.names.get(name)) for name in names}
     kinds = {name: kind_at(value) for name, value in initial.items()}
     own = {name: value is MISSING or frame.ownership.own(value) for name, value in initial.items()}
@@ -161,6 +162,7 @@ def loop(
             following = {name: frame.atom(frame.names.get(name)) for name in names}
             frame.check_captured(*(name for name, value in frame.names.items() if value is not before.get(name)))
         frame.unreachable = False
+        frame.ownership.forget(*following.values())
         found = {name: joined(kinds[name], kind_at(following[name])) for name in names}
         moved = [name for name in names if following[name] is not variables[name]]
         owned = own | {name: own[name] and frame.ownership.own(following[name]) for name in moved}

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from etude.autodiff.errors import TransformError
 from etude.autodiff.kinds import Closure, Dict, Kind, Other, Tuple, join
+from etude.autodiff.preparation.control import RESULT
 from etude.autodiff.preparation.ownership import Ownership
 from etude.autodiff.preparation.sources import Definition, Known, Origin
 from etude.autodiff.preparation.values import (
@@ -71,7 +72,6 @@ class Frame:
             its kind, and whether it is new.
         names: what its names stand for now.
         builder: the block being written.
-        captured: how to fetch the values from outside that it reads.
         ownership: which of its values it may change.
         parts: the items of tuples, lists and dictionaries, where they are known one by one.
         fixed: the names whose values functions that have been stored in a container or returned have captured.
@@ -84,7 +84,6 @@ class Frame:
     specialised: Callable[[Known | Code, tuple[Kind, ...], tuple[str, ...]], tuple[Function, Result]]
     names: dict[str, Value] = field(default_factory=dict)
     builder: Builder = field(default_factory=Builder)
-    captured: dict[str, Callable[[], Any]] = field(default_factory=dict)
     ownership: Ownership = field(default_factory=Ownership)
     parts: dict[Atom, tuple[Value, ...]] = field(default_factory=dict)
     fixed: set[str] = field(default_factory=set)
@@ -110,9 +109,14 @@ class Frame:
         if isinstance(value, Variable):
             if not value.given:
                 value.name, value.given = name.lstrip("$").split()[0], not name.startswith("$")
-            elif any(held is value for other, held in self.names.items() if other != name):
+            elif name != RESULT and any(held is value for other, held in self.names.items() if other != name):
                 self.ownership.alias(value)
         self.names[name] = value
+
+    def owns(self, value: Atom) -> bool:
+        """Whether the function made a value and nobody else could see it change."""
+        held = (self.ownership.memory(other) for other in self.names.values() if other is not value)
+        return self.ownership.own(value) and not any(value in memory for memory in held)
 
     def check_captured(self, *names: str) -> None:
         """Refuse to change variables whose present values a function that has been stored keeps."""
@@ -163,9 +167,9 @@ class Frame:
             case Items():
                 return self._items(value)
             case Method():
-                return self.refuse(f"{value.label} is not called")
+                return self.refuse(f"{value.label} is not called: write {value.label}(...) or a lambda that calls it")
             case Sequence():
-                return self.refuse("a range, zip or enumerate can only be gone through")
+                return self.refuse("a range, zip or enumerate can only be gone through: make a list of it")
 
     def closure(self, value: Nested) -> tuple[Closure, tuple[Atom, ...]]:
         """The kind of a function defined here, and what it captures."""
@@ -176,11 +180,10 @@ class Frame:
         if value.leaves:
             self.refuse(f"{value.name} captures variables: call it where it is made")
         if isinstance(value.value, ModuleType):
-            self.refuse(f"{value.name} is a module")
+            self.refuse(f"{value.name} is a module: name what you need from it")
         if plain_function(value):
             return self._tuple((), Closure(value))
-        self.captured[value.name] = value.fetch
-        return Constant(value.value, value.name)
+        return Constant(value.value, value.name, value.fetch)
 
     def _tuple(self, leaves: tuple[Atom, ...], kind: Kind) -> Atom:
         variable = self.emit("tuple", *leaves)

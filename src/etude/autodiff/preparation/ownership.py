@@ -10,10 +10,10 @@ from etude.autodiff.program import MISSING, Atom, Variable
 
 # fmt: off
 NEW = frozenset((
-    "matmul", "dot", "outer", "inner", "einsum", "tensordot", "sum", "prod", "mean", "var", "std", "max", "min",
-    "cumsum", "cumprod", "norm", "zeros", "ones", "full", "empty", "zeros_like", "ones_like", "full_like", "arange",
+    "matmul", "dot", "outer", "inner", "tensordot", "sum", "prod", "mean", "var", "std", "max", "min",
+    "cumsum", "cumprod", "norm", "zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "arange",
     "linspace", "eye", "array", "copy", "concatenate", "stack", "hstack", "vstack", "tile", "repeat", "solve", "inv",
-    "pad", "roll", "sort", "append", "extend", "list", "dict", "tuple",
+    "pad", "roll", "sort", "append", "extend", "list", "dict", "tuple", "set_at",
 ))
 """Primitives, beside the elementwise ones, whose results are new."""
 # fmt: on
@@ -29,29 +29,47 @@ class Ownership:
     Attributes:
         fresh: the variables whose lists and arrays the function made.
         aliased: those of them that others may hold too.
+        views: for values that may be parts of the memory of others, or the same, those others.
     """
 
     fresh: set[Variable] = field(default_factory=set)
     aliased: set[Variable] = field(default_factory=set)
+    views: dict[Variable, tuple[Variable, ...]] = field(default_factory=dict)
 
     def own(self, value: Any) -> bool:
-        """Whether a list or array was made here and nobody else holds it."""
+        """Whether a list or array was made here and nobody else holds it; names may still stand for views of it."""
         return isinstance(value, Variable) and value in self.fresh and value not in self.aliased
 
     def alias(self, *values: Atom) -> None:
-        """Note that others may hold these values."""
-        self.aliased.update(value for value in values if isinstance(value, Variable))
+        """Note that others may hold these values, and with views what they are views of."""
+        self.aliased.update(*map(self.memory, values))
+
+    def memory(self, value: Any) -> set[Variable]:
+        """A value and all that it may be a view of."""
+        found = {value} if isinstance(value, Variable) else set()
+        return found.union(*(self.memory(other) for other in self.views.get(value, ())))
+
+    def forget(self, *values: Any) -> None:
+        """Note that it will not be known any more of what these values are views."""
+        self.alias(*(value for value in values if isinstance(value, Variable) and value in self.views))
 
     def made(self, primitive: Primitive, result: Variable, inputs: tuple[Atom, ...]) -> None:
         """Note that a primitive made `result` of these inputs, which the result may hold, or parts of their memory."""
-        new = primitive.elementwise or primitive.name in NEW
-        if new:
+        if primitive.elementwise or primitive.name in NEW:
             self.fresh.add(result)
-        if (not new or primitive.name in HOLDING) and not innocent(primitive, result.kind, inputs):
-            self.alias(*(inputs[1:] if primitive.name == "append" else inputs))
+            if primitive.name in HOLDING:
+                self.alias(*(inputs[1:] if primitive.name == "append" else inputs))
+            elif primitive.name == "set_at" and isinstance(result.kind, List):
+                self.alias(inputs[1])
+        elif primitive.effect:
+            self.alias(*inputs)
+        elif not innocent(primitive, result.kind, inputs):
+            self.views[result] = tuple(value for value in inputs if isinstance(value, Variable))
 
     def stands_for(self, result: Variable, sources: Iterable[Atom]) -> None:
         """A variable that stands for one of the sources is this function's own if they all are."""
+        sources = list(sources)
+        self.forget(*sources)
         if all(source is MISSING or self.own(source) for source in sources):
             self.fresh.add(result)
 

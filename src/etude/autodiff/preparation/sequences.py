@@ -28,7 +28,9 @@ def sequence(frame: Frame, value: Value) -> Sequence:
     if isinstance(kind, Tuple) and parts is None:
         parts = tuple(frame.item(atom, Constant(position)) for position in range(len(kind.items)))
     if isinstance(kind, Number | Integer | Other) or (isinstance(kind, Array) and kind.rank == 0):
-        frame.refuse("a number cannot be gone through")
+        frame.refuse("a number cannot be gone through: use range")
+    if isinstance(kind, Array):
+        frame.ownership.alias(atom)
     if parts is not None and (not parts or differ(frame, parts)):
         return each_of(parts)
     count = None if parts is None else len(parts)
@@ -55,7 +57,7 @@ def known_items(frame: Frame, value: Value) -> tuple[Value, ...]:
         return value.values
     items = sequence(frame, value)
     if items.count is None:
-        frame.refuse("how many items there are is not known before the program runs")
+        frame.refuse("how many items there are is not known before the program runs: go through them with for")
     return tuple(items.item(Constant(position)) for position in range(items.count))
 
 
@@ -196,7 +198,7 @@ def one_pass(frame: Frame, body: Callable[[], None], live: frozenset[str] | None
 def stopped(frame: Frame, items: Sequence, names: list[str], body: Callable[[Value], None], flag: str) -> None:
     """Write a loop that a flag may stop: a `while` that counts."""
     if items.checkpointed:
-        frame.refuse("a loop with checkpoints cannot stop early")
+        frame.refuse("a loop with checkpoints cannot stop early: put the rest of the pass under an if")
     counter = f"$k {len(frame.names)}"
     frame.names[counter] = ZERO
     length = length_of(items)

@@ -4,15 +4,59 @@ import ast
 import builtins
 import inspect
 import linecache
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
+
 from etude.autodiff.errors import TransformError
+from etude.autodiff.kinds import kind_of
 
 Definition = ast.FunctionDef | ast.Lambda
+
+DATA = (np.ndarray, np.generic, int, float, str, list, tuple, dict)
+"""Known objects of these types are values of the program; others are asked for their attributes and items at once."""
+
+Step = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a value is found outside a function, now and whenever its program is called.
+
+    Attributes:
+        identity: the `id` of the start, by which two of these are compared.
+        start: where the way to the value starts: a module's names, a cell, an object.
+        path: the steps from there, `getattr` or `operator.getitem`, each with its name or index.
+    """
+
+    identity: int
+    start: Any = field(compare=False)
+    path: tuple[tuple[Step, Any], ...] = ()
+
+    def __call__(self) -> Any:
+        """The value as it is now."""
+        value = self.start
+        for step, key in self.path:
+            value = step(value, key)
+        return value
+
+    def then(self, step: Step, key: Any) -> "Place":
+        """Where a part of the value is found."""
+        return Place(self.identity, self.start, (*self.path, (step, key)))
+
+
+def place(start: Any, *path: tuple[Step, Any]) -> Place:
+    """The place that a way leads to."""
+    return Place(id(start), start, path)
+
+
+WATCHED: list[dict[Place, tuple[Any, Any]]] = []
+"""For each function that is being written, callers first, the values seen outside it, each with its `meaning`."""
 
 
 @dataclass(frozen=True)
@@ -23,14 +67,14 @@ class Known:
         name: an expression that names it in the user's source, `np.pi`.
         identity: its `id`, by which two of these are compared.
         value: the object as it is now.
-        fetch: what it is later, when the transformed function is called.
+        fetch: where it is found later, when the transformed function is called.
         leaves: the variables that the object, made while the function was transformed, still has to be given.
     """
 
     name: str
     identity: int
     value: Any = field(compare=False)
-    fetch: Callable[[], Any] = field(compare=False)
+    fetch: Place = field(compare=False)
     leaves: tuple[Any, ...] = ()
 
     def attribute(self, name: str) -> "Known":
@@ -39,19 +83,45 @@ class Known:
         Raises:
             AttributeError: if it has none of that name.
         """
-        fetch = self.fetch
-        return known(f"{self.name}.{name}", lambda: getattr(fetch(), name))
+        return known(f"{self.name}.{name}", self.fetch.then(getattr, name))
 
     def item(self, index: Any) -> "Known":
         """One of its items."""
-        fetch = self.fetch
-        return known(f"{self.name}[{index!r}]", lambda: fetch()[index])
+        return known(f"{self.name}[{index!r}]", self.fetch.then(operator.getitem, index))
 
 
-def known(name: str, fetch: Callable[[], Any]) -> Known:
-    """What is known of an object under its name, fetched a first time."""
+def known(name: str, fetch: Place) -> Known:
+    """What is known of an object under its name, fetched a first time, and watched."""
     value = fetch()
+    if WATCHED and fetch not in WATCHED[-1]:
+        WATCHED[-1][fetch] = value, meaning(value)
     return Known(name, id(value), value, fetch)
+
+
+def objects(value: Any) -> bool:
+    """Whether a value is, or a container holds, something that is no value of a program, such as a function."""
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(not isinstance(item, DATA) for item in items) or not isinstance(value, DATA)
+
+
+def meaning(value: Any) -> Any:
+    """What programs are written for: the kind of data, each item of a container of objects, any other object itself."""
+    if not objects(value):
+        return kind_of(value)
+    if isinstance(value, dict):
+        return tuple((key, meaning(item)) for key, item in value.items())
+    return tuple(map(meaning, value)) if isinstance(value, list | tuple) else id(value)
+
+
+def unchanged(fetch: Place, before: tuple[Any, Any]) -> bool:
+    """Whether what is found at a place means the same as before."""
+    now, (value, meant) = fetch(), before
+    return (now is value and not isinstance(now, list | dict)) or meaning(now) == meant
+
+
+def builtin_or_global(names: dict[str, Any], name: str) -> Any:
+    """What a name means that is no variable of a function."""
+    return names[name] if name in names else getattr(builtins, name)
 
 
 @dataclass(frozen=True)
@@ -94,20 +164,22 @@ class Origin:
         code = function.__code__
         if name in code.co_freevars:
             cell = (function.__closure__ or ())[code.co_freevars.index(name)]
-            return known(name, lambda: cell.cell_contents)
-        if name in function.__globals__:
-            return known(name, lambda: function.__globals__[name])
-        return known(name, lambda: getattr(builtins, name)) if hasattr(builtins, name) else None
+            return known(name, place(cell, (getattr, "cell_contents")))
+        if name in function.__globals__ or hasattr(builtins, name):
+            return known(name, place(function.__globals__, (builtin_or_global, name)))
+        return None
 
     def default(self, name: str) -> Known | None:
         """The default value of a parameter."""
         function = self.function
         if name in (function.__kwdefaults__ or {}):
-            return known(name, lambda: function.__kwdefaults__[name])
+            return known(name, place(function.__kwdefaults__, (operator.getitem, name)))
         code = function.__code__
         position = code.co_varnames.index(name) - code.co_argcount
         defaults = function.__defaults__ or ()
-        return known(name, lambda: defaults[position]) if -len(defaults) <= position < 0 else None
+        if -len(defaults) <= position < 0:
+            return known(name, place(defaults, (operator.getitem, position)))
+        return None
 
 
 def origin_of(function: Any) -> Origin:

@@ -3,15 +3,25 @@
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import starmap
 from threading import RLock
 from typing import Any
 
 from etude.autodiff.kinds import Kind
 from etude.autodiff.preparation.calls import call
 from etude.autodiff.preparation.frame import BOTTOM, SIMPLE, Frame, Literal, Result, joined
-from etude.autodiff.preparation.sources import Known, Origin, origin_of
+from etude.autodiff.preparation.sources import WATCHED, Known, Origin, Place, origin_of, place, unchanged
 from etude.autodiff.preparation.statements import function_body
-from etude.autodiff.preparation.values import Captured, Code, Items, Value, name_of, opened
+from etude.autodiff.preparation.values import (
+    Captured,
+    Code,
+    Items,
+    Value,
+    captured_count,
+    captured_names,
+    name_of,
+    opened,
+)
 from etude.autodiff.program import Constant, Function, Program, Variable
 
 LOCK = RLock()
@@ -37,6 +47,8 @@ class Specialisation:
         writing: whether it is being written.
         recursive: whether that program has called the function itself.
         own: whether the result is new and held by nobody else.
+        watched: what was seen outside the function when the program was written.
+        rests_on: the functions that it has called.
     """
 
     code: Origin | Code
@@ -47,9 +59,11 @@ class Specialisation:
     writing: bool = False
     recursive: bool = False
     own: bool = False
+    watched: dict[Place, tuple[Any, Any]] = field(default_factory=dict)
+    rests_on: set["Specialisation"] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.function = Function(self.code.name, self.written)
+        self.function = Function(self.code.name, self.written, valid=self.valid)
 
     def result(self) -> tuple[Kind, bool]:
         """The kind of the result, and whether it is new and held by nobody else."""
@@ -61,18 +75,38 @@ class Specialisation:
     def written(self) -> Program:
         """The program. A recursive one is written anew until the kind of its result does not change any more."""
         with LOCK:
+            if self.writing:
+                raise TypeError(f"{self.code.name} cannot call a derivative of itself")
             if self.function.built is None:
                 self.writing, self.kind = True, BOTTOM
                 WRITING.append(self)
+                WATCHED.append(self.watched)
                 try:
                     self.function.built = self._write(len(WRITTEN))
                     WRITTEN.append(self)
                 finally:
                     self.writing = False
                     WRITING.pop()
+                    WATCHED.pop()
                     if not WRITING:
                         WRITTEN.clear()
             return self.function.built
+
+    def valid(self) -> bool:
+        """Whether all that was seen outside when the program was written still means the same."""
+        return self.function.built is None or all(starmap(unchanged, self.seen()))
+
+    def seen(self) -> list[tuple[Place, tuple[Any, Any]]]:
+        """What this function and those that it calls have seen outside."""
+        if WRITING or "seen" not in self.function.derived:
+            found: dict[Place, tuple[Any, Any]] = {}
+            functions = [self]
+            for function in functions:
+                found |= function.watched
+                functions += function.rests_on.difference(functions)
+            self.function.derived["seen"] = list(found.items())
+        seen: list[tuple[Place, tuple[Any, Any]]] = self.function.derived["seen"]
+        return seen
 
     def _write(self, done: int) -> Program:
         while True:
@@ -110,30 +144,17 @@ def specialisation(function: Any, kinds: tuple[Kind, ...], names: tuple[str, ...
         code = function if isinstance(function, Code) else origin_of(function)
         origin = code.origin if isinstance(code, Code) else code
         key = (code if isinstance(code, Code) else None, kinds, names)
-        if key not in origin.programs:
-            count = len(kinds) - len(names) - captured_count(code)
+        if key not in origin.programs or not origin.programs[key].valid():
+            count = len(kinds) - len(names) - (captured_count(code) if isinstance(code, Code) else 0)
             origin.programs[key] = Specialisation(code, kinds, slots(code, count, names))
         found: Specialisation = origin.programs[key]
+        if WRITING:
+            WRITING[-1].rests_on.add(found)
         return found
 
 
 def definition(code: Origin | Code) -> ast.FunctionDef | ast.Lambda:
     return code.functions[0][0] if isinstance(code, Code) else code.definition
-
-
-def captured_names(code: Origin | Code) -> list[str]:
-    """The names of the variables that a nested function captures, in order."""
-    found: dict[int, str] = {}
-    for _, names, defaults in code.functions if isinstance(code, Code) else ():
-        for name, edge in (*names, *defaults):
-            positions = edge[2] if edge[0] == "known" else edge[1:] if edge[0] == "leaf" else ()
-            for position in positions:
-                found.setdefault(position, name)
-    return [found[position] for position in sorted(found)]
-
-
-def captured_count(code: Origin | Code) -> int:
-    return len(captured_names(code))
 
 
 def slots(code: Origin | Code, count: int, names: tuple[str, ...]) -> tuple[Slot, ...]:
@@ -181,7 +202,8 @@ def is_method(code: Origin | Code) -> bool:
 def written(code: Origin | Code, kinds: tuple[Kind, ...], slots: tuple[Slot, ...]) -> tuple[Program, bool]:
     """Write the program of a function, and say whether its result is new."""
     origin = code.origin if isinstance(code, Code) else code
-    leaves = [Variable(name, kind, True) for name, kind in zip(captured_names(code), kinds[len(slots) :], strict=True)]
+    captured = captured_names(code) if isinstance(code, Code) else []
+    leaves = [Variable(name, kind, True) for name, kind in zip(captured, kinds[len(slots) :], strict=True)]
     default: Callable[[str], Value | None]
     if isinstance(code, Origin) and not code.python:
         return of_object(code, kinds, slots), False
@@ -193,10 +215,10 @@ def written(code: Origin | Code, kinds: tuple[Kind, ...], slots: tuple[Slot, ...
     given = [Variable(name, kind, True) for (_, name), kind in zip(slots, kinds, strict=False)]
     _fill(frame, slots, given, default)
     if is_method(code):
-        frame.names[frame.node.args.args[0].arg] = Known("self", id(origin.owner), origin.owner, lambda: origin.owner)
+        frame.names[frame.node.args.args[0].arg] = Known("self", id(origin.owner), origin.owner, place(origin.owner))
     result = function_body(frame)
     parameters = (*passed(given), *leaves)
-    program = Program(name_of(frame.node), parameters, frame.builder.block, (result,), origin.file, frame.captured)
+    program = Program(name_of(frame.node), parameters, frame.builder.block, (result,), origin.file)
     return program, frame.ownership.own(result)
 
 
@@ -212,9 +234,9 @@ def of_object(origin: Origin, kinds: tuple[Kind, ...], slots: tuple[Slot, ...]) 
     values = [argument_value(variable) for variable in given]
     named = {name: value for (stars, name), value in zip(slots, values, strict=True) if stars}
     positional = values[: len(values) - len(named)]
-    function = Known(origin.name, id(origin.function), origin.function, lambda: origin.function)
+    function = Known(origin.name, id(origin.function), origin.function, place(origin.function))
     result = frame.atom(call(frame, function, positional, named))
-    return Program(origin.name, tuple(passed(given)), frame.builder.block, (result,), origin.file, frame.captured)
+    return Program(origin.name, tuple(passed(given)), frame.builder.block, (result,), origin.file)
 
 
 def _fill(frame: Frame, slots: tuple[Slot, ...], given: list[Variable], default: Callable[[str], Value | None]) -> None:

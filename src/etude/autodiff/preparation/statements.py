@@ -4,7 +4,7 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from etude.autodiff.kinds import Dict, Integer, List, Number, Tuple
+from etude.autodiff.kinds import Array, Dict, Integer, List, Number, Other, Tuple
 from etude.autodiff.preparation.calls import dictionary, extended
 from etude.autodiff.preparation.control import RESULT, StoppedFor, without_jumps
 from etude.autodiff.preparation.expressions import (
@@ -13,6 +13,7 @@ from etude.autodiff.preparation.expressions import (
     constant_key,
     destructure,
     expression,
+    index,
     nested,
     operation,
 )
@@ -26,16 +27,15 @@ from etude.autodiff.program import Atom, Constant, Variable
 
 Live = frozenset[str]
 
-IN_PLACE = "changes an array in place; use np.where, or make a list and use np.stack"
 REFUSED: dict[type[ast.stmt], str] = {
     ast.Try: "try is not supported: test for the condition instead",
     ast.TryStar: "try is not supported: test for the condition instead",
-    ast.With: "with is not supported",
-    ast.AsyncWith: "with is not supported",
-    ast.AsyncFor: "async for is not supported",
-    ast.AsyncFunctionDef: "async functions are not supported",
-    ast.ClassDef: "classes are not supported inside a function",
-    ast.Delete: "del is not supported",
+    ast.With: "with is not supported: enter it around the call of the function",
+    ast.AsyncWith: "async with is not supported: enter it around the call of the function",
+    ast.AsyncFor: "async for is not supported: use for",
+    ast.AsyncFunctionDef: "async functions are not supported: use def",
+    ast.ClassDef: "classes are not supported inside a function: define them outside",
+    ast.Delete: "del is not supported: leave the value to be forgotten at the end",
     ast.Global: "global is not supported: return the new value instead",
     ast.Nonlocal: "nonlocal is not supported: return the new value instead",
     ast.Match: "match is not supported: use if and elif",
@@ -74,6 +74,8 @@ def statements(frame: Frame, nodes: list[ast.stmt], after: Live) -> None:
 
 def _assign(frame: Frame, node: ast.Assign, live: Live) -> None:
     value = expression(frame, node.value)
+    if len(node.targets) > 1 and any(isinstance(target, ast.Subscript) for target in node.targets):
+        frame.refuse(f"{ast.unparse(node)}: write one assignment for each target")
     for target in node.targets:
         _store(frame, target, value)
 
@@ -91,15 +93,30 @@ def _store(frame: Frame, target: ast.expr, value: Value) -> None:
 
 
 def _store_item(frame: Frame, target: ast.Subscript, value: Value) -> None:
-    """`d[key] = value` for a dictionary made here."""
+    """`x[index] = value` for a dictionary, list or array made here: the name stands for a changed copy."""
     name, owner = target.value, atom(frame, target.value)
+    label = f"{ast.unparse(target)} = ..."
+    if not isinstance(owner.kind, Dict | List | Array):
+        frame.refuse(f"{label} changes something that is not known to be an array, a list or a dictionary")
+    if not isinstance(name, ast.Name) or not frame.owns(owner):
+        frame.refuse(f"{label} changes in place what others may hold; change a copy, or use np.where or np.stack")
     if not isinstance(owner.kind, Dict):
-        frame.refuse(f"{ast.unparse(target)} = ... {IN_PLACE}")
-    if not isinstance(name, ast.Name) or not frame.ownership.own(owner):
-        frame.refuse(f"{ast.unparse(target)} = ... changes a dictionary that others may hold")
+        place, item = index(frame, target.slice), frame.atom(value)
+        _check_storable(frame, label, owner, place, item)
+        frame.bind(name.id, frame.emit("set_at", owner, item, index=place))
+        return
     entries = {key: frame.item(owner, Constant(key)) for key, _ in owner.kind.items}
     entries[constant_key(frame, target.slice)] = frame.atom(value)
     frame.bind(name.id, dictionary(frame, tuple(entries), tuple(entries.values())))
+
+
+def _check_storable(frame: Frame, label: str, owner: Atom, place: Atom, item: Atom) -> None:
+    """Refuse to store what has no derivative, or at places of which one may be named twice."""
+    parts = place.kind.items if isinstance(place.kind, Tuple) else (place.kind,)
+    if not all(isinstance(part, Integer if isinstance(owner.kind, List) else Integer | Other) for part in parts):
+        frame.refuse(f"{label}: the index has to be made of integers and slices; use np.where for others")
+    if isinstance(owner.kind, Array) and isinstance(item.kind, Tuple | List | Dict):
+        frame.refuse(f"{label}: make an array of the value with np.array")
 
 
 def _augmented(frame: Frame, node: ast.AugAssign, live: Live) -> None:
@@ -112,10 +129,11 @@ def _augmented(frame: Frame, node: ast.AugAssign, live: Live) -> None:
     if not isinstance(target, ast.Name):
         frame.refuse(f"{ast.unparse(node)} changes an object; return the new value instead")
     current = atom(frame, ast.copy_location(ast.Name(target.id, ast.Load()), node))
+    value = expression(frame, node.value)
     changeable = not isinstance(current.kind, Number | Integer | Tuple | Bottom)
-    if changeable and not frame.ownership.own(current):
+    if changeable and not frame.owns(current):
         frame.refuse(f"{ast.unparse(node)} changes in place an array that others may hold; assign a new one")
-    frame.bind(target.id, operation(frame, name, current, expression(frame, node.value)))
+    frame.bind(target.id, operation(frame, name, current, value))
 
 
 def _expression(frame: Frame, node: ast.Expr, live: Live) -> None:
@@ -138,9 +156,9 @@ def _changed(frame: Frame, name: str, owner: Atom, method: str, node: ast.Call) 
     label = f"{name}.{method}"
     if method not in ("append", "extend") or len(node.args) != 1:
         frame.refuse(f"{label} is not supported: make a new list")
-    if not frame.ownership.own(owner):
-        frame.refuse(f"{label} changes a list that others may hold; make a new list: {name} = [*{name}, ...]")
     value = expression(frame, node.args[0])
+    if not frame.owns(owner):
+        frame.refuse(f"{label} changes a list that others may hold; make a new list: {name} = [*{name}, ...]")
     if method == "append":
         frame.bind(name, frame.emit("append", owner, frame.atom(value)))
     else:
@@ -159,7 +177,7 @@ def _if(frame: Frame, node: ast.If, live: Live) -> None:
 
 def _for(frame: Frame, node: ast.For, live: Live) -> None:
     if node.orelse:
-        frame.refuse("else after a loop is not supported")
+        frame.refuse("else after a loop is not supported: set a flag in the loop and test it afterwards")
     items = sequence(frame, expression(frame, node.iter))
     head = around_for(node, live) | live
     target = {each.id for each in ast.walk(node.target) if isinstance(each, ast.Name)}
@@ -175,9 +193,9 @@ def _for(frame: Frame, node: ast.For, live: Live) -> None:
 
 def _while(frame: Frame, node: ast.While, live: Live) -> None:
     if node.orelse:
-        frame.refuse("else after a loop is not supported")
+        frame.refuse("else after a loop is not supported: set a flag in the loop and test it afterwards")
     if any(isinstance(each, ast.NamedExpr) for each in ast.walk(node.test)):
-        frame.refuse("an assignment inside the test of a loop is not supported")
+        frame.refuse("an assignment inside the test of a loop is not supported: assign before the loop and at its end")
     head = around_while(node, live) | live
     carried = [name for name in assigned(node.body) if name in head]
     loop(frame, carried, lambda: statements(frame, node.body, head), test=lambda: atom(frame, node.test))
@@ -185,7 +203,7 @@ def _while(frame: Frame, node: ast.While, live: Live) -> None:
 
 def _function(frame: Frame, node: ast.FunctionDef, live: Live) -> None:
     if node.decorator_list:
-        frame.refuse("decorators inside a function are not supported")
+        frame.refuse("decorators inside a function are not supported: wrap the function after its definition")
     frame.names[node.name] = nested(frame, node)
 
 
@@ -196,7 +214,7 @@ def _raise(frame: Frame, node: ast.Raise, live: Live) -> None:
         case ast.expr() as error:
             _fail(frame, error, [])
         case None:
-            frame.refuse("raise needs an error")
+            frame.refuse("raise needs an error: raise ValueError(...)")
 
 
 def _fail(frame: Frame, error: ast.expr, details: list[Atom]) -> None:

@@ -182,6 +182,21 @@ def opened(code: Code, leaves: tuple[Atom, ...]) -> Nested:
     return made[0]
 
 
+def captured_names(code: Code) -> list[str]:
+    """The names of the variables that a nested function captures, in order."""
+    found: dict[int, str] = {}
+    for _, names, defaults in code.functions:
+        for name, edge in (*names, *defaults):
+            positions = edge[2] if edge[0] == "known" else edge[1:] if edge[0] == "leaf" else ()
+            for position in positions:
+                found.setdefault(position, name)
+    return [found[position] for position in sorted(found)]
+
+
+def captured_count(code: Code) -> int:
+    return len(captured_names(code))
+
+
 def name_of(node: Definition) -> str:
     """What to call a function in messages and printed programs."""
     return "function" if isinstance(node, ast.Lambda) else node.name

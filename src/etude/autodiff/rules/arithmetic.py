@@ -2,6 +2,7 @@
 
 import math
 import operator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def base(d: Any, z: Any, x: Any, n: Any) -> Any:
     """d n x^(n - 1), and 0 where n is 0, whatever x is."""
     match known(n):
         case None:
-            return d * (n * x ** select(eq(n, 0), 1, n - 1))
+            return d * (n * select(eq(n, 0), select(eq(x, 0), 1.0, x), x) ** (n - 1))
         case 0:
             return d * 0.0
         case 1:
@@ -56,7 +57,7 @@ def where_kind(condition: Kind, x: Kind, y: Kind) -> Kind:
     """The kind of `np.where`: the condition broadcasts too, but does not make an array real."""
     found = arithmetic_kind(condition, x, y)
     if isinstance(found, Array):
-        return Array(found.rank, x.differentiable or y.differentiable)
+        return replace(found, real=x.differentiable or y.differentiable)
     return found if found == UNKNOWN else arithmetic_kind(x, y)
 
 

@@ -6,12 +6,27 @@ that cannot vary: an integer, None, text.
 
 import operator
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
-from etude.autodiff.kinds import UNKNOWN, Array, Closure, Dict, Integer, Kind, List, Number, Other, Slice, Tuple, join
+from etude.autodiff.kinds import (
+    UNKNOWN,
+    Array,
+    Closure,
+    Dict,
+    Integer,
+    Kind,
+    List,
+    Number,
+    Other,
+    Size,
+    Slice,
+    Tuple,
+    join,
+)
 from etude.autodiff.primitives import Primitive, Rule
 from etude.autodiff.rules.registry import INTEGER, constant, define, numeric
 
@@ -48,6 +63,17 @@ def zeros(x: Any) -> Any:
             return 0.0
 
 
+def renewed(d: Any) -> Any:
+    """An equal adjoint that may be added to in place."""
+    match d:
+        case np.ndarray():
+            return np.array(d, None if d.dtype.kind == "f" else float)
+        case list() | dict():
+            return d.copy()
+        case _:
+            return d
+
+
 def add_into(total: Any, value: Any, *, index: Any) -> Any:
     """`total` with `value` added to total[index]: changed in place unless it is a tuple."""
     match total:
@@ -78,7 +104,7 @@ def repeats(index: Any) -> bool:
 
 def sum_over(d: Any, like: Any) -> Any:
     """d summed over the axes along which something of the shape of `like` was broadcast to the shape of d."""
-    shape = () if isinstance(like, tuple | list | dict) else np.shape(like)
+    shape = like.shape if isinstance(like, np.ndarray) else ()
     if not isinstance(d, np.ndarray) or d.shape == shape:
         return d
     if not shape:
@@ -137,25 +163,32 @@ def indexed(x: Kind, *, index: Any) -> Kind:
 def indexed_array(x: Array, index: Any) -> Kind:
     """The kind of an array indexed by integers, slices, None, an ellipsis and arrays."""
     parts = index if isinstance(index, tuple) else index.items if isinstance(index, Tuple) else (index,)
-    rank = x.rank or 0
-    arrays = [0]
+    old = list(x.axes)
+    rank = len(old)
+    sizes: list[Size] = []
+    arrays = 0
     for part in parts:
         match part:
             case None:
+                sizes.append(1)
                 rank += 1
             case int() | Integer():
+                old[:1] = []
                 rank -= 1
             case list() | Array(rank=1):
                 rank -= 1
-                arrays.append(1)
+                arrays = 1
             case Array(rank=int(), real=False) | np.ndarray():
                 return UNKNOWN
             case slice() | Slice():
-                pass
+                sizes += old[:1] if part in (slice(None), Slice(True)) else [None]
+                old[:1] = []
             case _ if part is not Ellipsis:
                 return UNKNOWN
-    rank += max(arrays)
-    return Array(rank, x.real) if rank else Number() if x.real else Integer()
+    rank += arrays
+    if not rank:
+        return Number() if x.real else Integer()
+    return Array(rank, x.real) if arrays or Ellipsis in parts else x.sized(*sizes, *old)
 
 
 def zero_kind(x: Kind) -> Kind:
@@ -164,7 +197,7 @@ def zero_kind(x: Kind) -> Kind:
         case Integer() | Other():
             return Number()
         case Array():
-            return Array(x.rank)
+            return replace(x, real=True)
         case Tuple():
             return Tuple(tuple(map(zero_kind, x.items)))
         case List(item=Kind() as kind):
@@ -247,6 +280,14 @@ extend: Primitive = define(
     joint_forward=joint(lambda a, b: extend(a, b)),
 )
 zeros_like: Primitive = constant("zeros_like", zeros, kind=zero_kind, keeps=True)
+fresh: Primitive = define(
+    "fresh",
+    renewed,
+    kind=lambda d: d,
+    keeps=True,
+    forward=(lambda t, z, d: fresh(t),),
+    reverse=(lambda t, z, d: t,),
+)
 accumulate: Primitive = define(
     "accumulate",
     add_structures,
@@ -260,7 +301,10 @@ add_at: Primitive = define(
     kind=lambda total, value, index: total,
     described=True,
     keeps=True,
-    reverse=(lambda d, z, total, value, index: d, lambda d, z, total, value, index: item(d, index=index)),
+    reverse=(
+        lambda d, z, total, value, index: d,
+        lambda d, z, total, value, index: unbroadcast(item(d, index=index), value),
+    ),
     joint_forward=lambda z, inputs, tangents, index: (
         tangents[0] if tangents[1] is None else add_at(still(tangents[0], inputs[0]), tangents[1], index=index)
     ),

@@ -1,5 +1,6 @@
 """Functions that make arrays: filled with one value, evenly spaced, identities."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +30,7 @@ def _like_kind(kind: Kind, *values: Kind, dtype: Any = None) -> Kind:
     if found == UNKNOWN:
         return UNKNOWN
     real = found.differentiable if dtype is None else real_type(dtype)
-    return array_of(found.rank if isinstance(found, Array) else 0, real)
+    return replace(kind, real=real) if isinstance(kind, Array) else array_of(0, real)
 
 
 zeros, ones = (
@@ -56,6 +57,8 @@ constant(
     inputs=1,
 )
 bind(np.zeros_like, zeros_like, ("a",), 1)
+bind(np.empty, zeros, ("shape", "dtype"), 1)
+bind(np.empty_like, zeros_like, ("a",), 1)
 constant(
     "eye",
     np.eye,

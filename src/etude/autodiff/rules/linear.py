@@ -18,8 +18,15 @@ def product_kind(a: Kind, b: Kind) -> Kind:
     """The kind of a matrix product, whose last axis of `a` and last but one of `b` vanish."""
     if not isinstance(a, Array) or not isinstance(b, Array) or a.rank is None or b.rank is None:
         return UNKNOWN
-    rank = max(a.rank, b.rank) - (a.rank == 1) - (b.rank == 1)
-    return array_of(max(rank, 0), a.real or b.real)
+    lead = broadcast((Array().sized(*a.axes[:-2]), Array().sized(*b.axes[:-2])))
+    axes = (*lead.axes, *a.axes[-2:-1], *(b.axes[-1:] if b.rank > 1 else ()))  # type: ignore[attr-defined]
+    return Array(real=a.real or b.real).sized(*axes) if axes else array_of(0, a.real or b.real)
+
+
+def outer_kind(a: Kind, b: Kind) -> Kind:
+    """The kind of `np.outer`, which flattens its arguments."""
+    sizes = [kind.axes[0] if isinstance(kind, Array) and kind.rank == 1 else None for kind in (a, b)]
+    return Array(real=a.differentiable or b.differentiable).sized(*sizes)
 
 
 def _left(d: Any, x: Any, y: Any) -> Any:
@@ -104,7 +111,7 @@ matmul: Primitive = define(
 outer: Primitive = define(
     "outer",
     np.outer,
-    kind=lambda a, b: Array(2, a.differentiable or b.differentiable),
+    kind=outer_kind,
     template="np.outer({*})",
     functions=(np.outer, np.linalg.outer),
     names=PAIR,

@@ -5,6 +5,7 @@ tuples stand for the arrays made of them. Where items of a slice are equal extre
 or minimum equally. A norm or standard deviation that is 0 has no derivative: it is nan there.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, List, Other, Tup
 from etude.autodiff.primitives import Primitive, Rule, Symbol
 from etude.autodiff.program import Constant
 from etude.autodiff.rules.adjoint import array_kind, array_of, kind_at, length, linear
-from etude.autodiff.rules.containers import broadcast_like
+from etude.autodiff.rules.containers import broadcast_like, item
 from etude.autodiff.rules.registry import constant, define, numeric
 from etude.autodiff.rules.selection import flattened_kind
-from etude.autodiff.rules.shapes import expand_dims, flip, ravel, reshape_like, size
+from etude.autodiff.rules.shapes import expand_dims, flip, ravel, reshape_like, shape, size
 from etude.autodiff.rules.stacking import array, unnest_like
 
 NAMES = ("a", "axis", "keepdims")
@@ -31,26 +32,32 @@ def reduced_kind(kind: Kind, *others: Kind, axis: Any = None, keepdims: Any = Fa
     if isinstance(keepdims, Kind):
         raise TypeError("keepdims must be written out")
     kind = array_kind(kind)
-    if keepdims or not isinstance(kind, Array):
+    if not isinstance(kind, Array):
         return kind
     if axis is None or isinstance(axis, Other):
-        return array_of(0, kind.real)
+        return kind.sized(*(1 for _ in kind.axes)) if keepdims else array_of(0, kind.real)
     gone = length(axis)
     if kind.rank is None or gone is None:
-        return UNKNOWN
-    return array_of(kind.rank - gone, kind.real)
+        return replace(kind, sizes=()) if keepdims else UNKNOWN
+    if isinstance(axis, Kind):
+        return array_of(kind.rank - (0 if keepdims else gone), kind.real)
+    reduced = {place % kind.rank for place in np.atleast_1d(axis)}
+    if keepdims:
+        return kind.sized(*(1 if place in reduced else size for place, size in enumerate(kind.axes)))
+    left = [size for place, size in enumerate(kind.axes) if place not in reduced]
+    return kind.sized(*left) if left else array_of(0, kind.real)
 
 
 def averaged_kind(kind: Kind, *others: Kind, **keywords: Any) -> Kind:
     """The kind of a reduction whose result is of floating point even for integers."""
     found = reduced_kind(kind, **keywords)
-    return array_of(found.rank, True) if isinstance(found, Array) else found if found == UNKNOWN else array_of(0, True)
+    return replace(found, real=True) if isinstance(found, Array) else found if found == UNKNOWN else array_of(0, True)
 
 
 def position_kind(kind: Kind, *, axis: Any = None, keepdims: Any = False) -> Kind:
     """The kind of a reduction to positions or truth values."""
     found = reduced_kind(kind, axis=axis, keepdims=keepdims)
-    return Array(found.rank, real=False) if isinstance(found, Array) else found if found == UNKNOWN else Integer()
+    return replace(found, real=False) if isinstance(found, Array) else found if found == UNKNOWN else Integer()
 
 
 def along(axis: Any) -> dict[str, Any]:
@@ -101,6 +108,8 @@ def reduction(
 def slice_size(x: Any, y: Any, axis: Any) -> Any:
     """How many items of x a reduction to y takes together."""
     several = isinstance(axis, tuple) or (isinstance(axis, Symbol) and isinstance(axis.kind, Tuple))
+    if isinstance(axis, int) and not numeric(x):
+        return item(shape(x), index=axis)
     return size(x) / size(y) if several else size(x, **along(axis))
 
 
@@ -115,6 +124,7 @@ total: Primitive = reduction(
     lambda d, y, x, **keywords: spread(d, x, **keywords),
     "np.sum({0})",
     (np.sum,),
+    method="{0}.sum()",
 )
 mean: Primitive = reduction(
     "mean",
@@ -123,6 +133,7 @@ mean: Primitive = reduction(
     _mean_reverse,
     "np.mean({0})",
     (np.mean,),
+    method="{0}.mean()",
     kind=averaged_kind,
 )
 
@@ -205,8 +216,8 @@ def _extremum_reverse(d: Any, y: Any, x: Any, **keywords: Any) -> Any:
 
 extrema = (_extremum_forward, _extremum_reverse)
 """The rules of max and min: equal extrema share the change equally."""
-largest = reduction("max", np.max, *extrema, "np.max({0})", (np.max, np.amax))
-smallest = reduction("min", np.min, *extrema, "np.min({0})", (np.min, np.amin))
+largest = reduction("max", np.max, *extrema, "np.max({0})", (np.max, np.amax), method="{0}.max()")
+smallest = reduction("min", np.min, *extrema, "np.min({0})", (np.min, np.amin), method="{0}.min()")
 
 argmax, argmin, any_, all_, count_nonzero = (
     constant(

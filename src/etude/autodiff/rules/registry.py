@@ -1,6 +1,7 @@
 """How rules enter the tables of primitives: small functions that create a primitive and say which calls become it."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -100,14 +101,14 @@ def arithmetic_kind(*kinds: Kind) -> Kind:
     if all(isinstance(kind, Integer) for kind in kinds):
         return Integer()
     found = real_kind(*kinds)
-    return Array(found.rank, any(kind.differentiable for kind in kinds)) if isinstance(found, Array) else found
+    return replace(found, real=any(kind.differentiable for kind in kinds)) if isinstance(found, Array) else found
 
 
 def truth_kind(*kinds: Kind) -> Kind:
     """The kind of comparisons: a truth value, or an array of them."""
     if any(isinstance(kind, Array) for kind in kinds):
         found = broadcast(kinds)
-        return Array(found.rank, real=False) if isinstance(found, Array) else UNKNOWN
+        return replace(found, real=False) if isinstance(found, Array) else UNKNOWN
     return UNKNOWN if UNKNOWN in kinds else Integer()
 
 

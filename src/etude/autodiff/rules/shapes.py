@@ -1,12 +1,13 @@
 """Functions that arrange the items of one array anew: reshaping, transposing, reversing, repeating, taking parts."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, Number, Tuple
 from etude.autodiff.primitives import PRIMITIVES, Primitive
-from etude.autodiff.rules.adjoint import adjoint_pair, array_of, length, linear, ranked
+from etude.autodiff.rules.adjoint import adjoint_pair, array_of, length, linear, ranked, same
 from etude.autodiff.rules.containers import unbroadcast
 from etude.autodiff.rules.registry import INTEGER, bind, constant
 
@@ -19,7 +20,9 @@ def shape_kind(kind: Kind, **keywords: Any) -> Kind:
     return Tuple((Integer(),) * kind.rank) if known else UNKNOWN  # type: ignore[attr-defined]
 
 
-shape = constant("shape", np.shape, kind=shape_kind, template="np.shape({0})", functions=(np.shape,))
+shape = constant(
+    "shape", np.shape, kind=shape_kind, template="np.shape({0})", method="{0}.shape", functions=(np.shape,)
+)
 ndim = constant("ndim", np.ndim, kind=INTEGER, template="np.ndim({0})", functions=(np.ndim,))
 
 
@@ -29,6 +32,7 @@ size = constant(
     kind=INTEGER,
     described=True,
     template="np.size({0})",
+    method="{0}.size",
     functions=(np.size,),
     names=("a", "axis"),
     inputs=1,
@@ -44,14 +48,16 @@ reshape_like: Primitive = linear(
     "reshape_like",
     lambda x, like: np.reshape(x, np.shape(like)),
     lambda d, y, x, like: reshape_like(d, x),
-    kind=lambda kind, like: array_of(like.rank, kind.differentiable) if isinstance(like, Array) else like,
+    kind=lambda kind, like: replace(like, real=kind.differentiable) if isinstance(like, Array) else like,
     template="np.reshape({0}, np.shape({1}))",
+    method="{0}.reshape({1}.shape)",
 )
 reshape = linear(
     "reshape",
     lambda x, *sizes: np.reshape(x, sizes[0] if len(sizes) == 1 else sizes),
     lambda d, y, x, *sizes: reshape_like(d, x),
     kind=reshaped_kind,
+    method="{0}.reshape({+})",
 )
 ravel = linear(
     "ravel",
@@ -67,7 +73,11 @@ ravel = linear(
 
 def _extended_kind(kind: Kind, *, axis: Any) -> Kind:
     added = length(axis)
-    return ranked(kind, lambda rank: None if added is None else rank + added)
+    if not isinstance(kind, Array) or kind.rank is None or added is None or isinstance(axis, Kind):
+        return ranked(kind, lambda rank: None if added is None else rank + added)
+    new = {place % (kind.rank + added) for place in np.atleast_1d(axis)}
+    old = iter(kind.axes)
+    return kind.sized(*(1 if place in new else next(old) for place in range(kind.rank + added)))
 
 
 expand_dims = linear(
@@ -111,7 +121,11 @@ def _transpose_reverse(d: Any, y: Any, x: Any, axes: Any = None) -> Any:
     return transpose(d) if axes is None else transpose(d, axes=inverse_permutation(axes))
 
 
-T: Primitive = linear("T", np.transpose, lambda d, y, x: T(d), template="{0}.T")
+def _turned_kind(kind: Kind) -> Kind:
+    return kind.sized(*kind.axes[::-1]) if isinstance(kind, Array) and kind.rank is not None else same(kind)
+
+
+T: Primitive = linear("T", np.transpose, lambda d, y, x: T(d), kind=_turned_kind, template="{0}.T")
 transpose: Primitive = linear(
     "transpose",
     np.transpose,

@@ -1,12 +1,14 @@
 """Functions between one array and a list or tuple of arrays: stacking, concatenating, splitting."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 import numpy as np
 
 from etude.autodiff.kinds import UNKNOWN, Array, Kind, List, Number, Tuple, join
+from etude.autodiff.primitives import PRIMITIVES
 from etude.autodiff.rules.adjoint import adjoint_pair, array_kind, array_of, linear, ranked, same
 from etude.autodiff.rules.registry import bind
 
@@ -36,7 +38,8 @@ array, unnest_like = adjoint_pair(
     names=("object", "dtype"),
     inputs=1,
 )
-bind(np.asarray, array, ("a", "dtype"), 1)
+asarray = PRIMITIVES["asarray"] = replace(array, name="asarray", evaluate=np.asarray, template="np.asarray({0})")
+bind(np.asarray, asarray, ("a", "dtype"), 1)
 
 
 def joined_kind(least: int, added: int = 0) -> Any:

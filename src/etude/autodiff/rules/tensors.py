@@ -188,6 +188,7 @@ einsum: Primitive = define(
     lambda *operands, subscripts, **keywords: np.einsum(subscripts, *operands, **keywords)[()],
     kind=_einsum_kind,
     described=True,
+    template="np.einsum({subscripts}, {*})",
     variadic=True,
     forward=(_einsum_forward,),
     reverse=(_einsum_reverse,),

@@ -173,6 +173,15 @@ def test_a_derivative_can_be_called_by_a_function_that_is_differentiated():
     assert grad(lambda x: grad(lambda y: y**2 * x)(x))(3.0) == pytest.approx(12.0)
 
 
+def test_products_along_directions_can_be_differentiated():
+    curve = lambda x: jvp(lambda y: y**3 * x, (x,), (2.0,))[1]  # noqa: E731, the change is 6 x^3
+    assert grad(curve)(1.5) == pytest.approx(18 * 1.5**2)
+    bend = lambda x, v: np.sum(hvp(lambda y: np.sum(np.exp(y) * y), (x,), (v,)))  # noqa: E731
+    x, v = np.array([0.2, -0.7]), np.array([1.0, 3.0])
+    np.testing.assert_allclose(grad(bend)(x, v), (x + 3) * np.exp(x) * v, rtol=1e-12)
+    np.testing.assert_allclose(grad(bend, 1)(x, v), (x + 2) * np.exp(x), rtol=1e-12)
+
+
 @pytest.mark.parametrize("transform", [grad, jacobian, value_and_grad])
 def test_integers_and_missing_arguments_are_refused(transform):
     with pytest.raises(TypeError, match="argument 0 of polynomial is 3: a derivative needs floats"):

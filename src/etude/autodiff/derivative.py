@@ -224,7 +224,32 @@ class _Pushforward(Derivative):
     def made(self, kinds: tuple[Kind, ...], names: tuple[str, ...], again: bool) -> Function:
         return super().made(kinds[: self.inputs], names, again)
 
+    def inside(self, kinds: tuple[Kind, ...]) -> Function:
+        """The program for a call inside another: from arguments, what the function captures, and tangents."""
+        return super().made(kinds, (), True)
 
+
+@static
+def _along(function: Callable[..., Any], positions: tuple[int, ...], inputs: int) -> _Pushforward:
+    return _Pushforward(function, positions, inputs, 1, False)
+
+
+@static
+def _along_gradient(function: Callable[..., Any], positions: tuple[int, ...], inputs: int) -> _Pushforward:
+    return _along(grad(function), positions, inputs)
+
+
+def directional(make: Callable[..., _Pushforward], part: int | None) -> Callable[[Made], Made]:
+    """Let a call inside a program that is transformed be one of the function that `make` makes, or an item of it."""
+
+    def mark(function: Made) -> Made:
+        function.__along__ = make, part  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+@directional(_along, None)
 def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any], has_aux: bool = False) -> Any:
     """The value of a function and its change along a direction, by forward mode.
 
@@ -255,6 +280,7 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     return (value, changes if several else changes[0], *extra)
 
 
+@directional(_along_gradient, 1)
 def hvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
     """The product of the Hessian of a function of one argument with a direction: forward over reverse mode.
 

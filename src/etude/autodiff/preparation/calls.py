@@ -65,6 +65,8 @@ def _known(frame: Frame, function: Known, given: list[Value], named: Named) -> V
         return call(frame, function.attribute("func"), [*bound, *given], keywords | named)
     if getattr(value, "__static__", False):
         return _made(frame, function, given, named)
+    if hasattr(value, "__along__"):
+        return _along(frame, function, given, named)
     if hasattr(value, "__program__"):
         inputs = [*(frame.atom(each) for each in (*given, *named.values())), *function.leaves]
         try:
@@ -156,6 +158,22 @@ def _made(frame: Frame, maker: Known, given: list[Value], named: Named) -> Known
 
     made = maker.value(*map(plain, given), **{name: plain(value) for name, value in named.items()})
     return Known(f"{maker.name}(...)", id(made), made, place(made), tuple(leaves))
+
+
+def _along(frame: Frame, function: Known, given: list[Value], named: Named) -> Value:
+    """A call of `jvp` or `hvp`: a function, its arguments and their tangents."""
+    if len(given) != 3 or named:
+        frame.refuse(f"{function.name} takes a function, the tuple of its arguments and that of their tangents here")
+    primals, tangents = ([frame.atom(item) for item in known_items(frame, each)] for each in given[1:])
+    positions = tuple(position for position, primal in enumerate(primals) if primal.kind.differentiable)
+    make, part = function.value.__along__
+    about: list[Value] = [given[0], Constant(positions), Constant(len(primals))]
+    made = _made(frame, known(function.name, place(make)), about, {})
+    start = [*primals, *made.leaves]
+    program: Function = made.value.inside(tuple(atom.kind for atom in start))
+    inputs = [*start, *(tangents[position] for position in positions)]
+    result = _called(frame, program, program.program.results[0].kind, False, inputs)
+    return result if part is None else frame.item(result, Constant(part))
 
 
 class Lifted:

@@ -195,3 +195,8 @@ def test_it_stays_a_function_and_a_range() -> None:
     assert block(0.3, 1.0) == block.function(0.3, 1.0)
     assert checkpoint(range(3)) == range(3)
     assert grad(block)(0.3, 1.0) == pytest.approx(grad(block.function)(0.3, 1.0))
+
+
+def test_it_takes_nothing_else() -> None:
+    with pytest.raises(TypeError, match="checkpoint takes a function or a range, not 5"):
+        checkpoint(5)  # type: ignore[call-overload]

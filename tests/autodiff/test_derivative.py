@@ -276,6 +276,87 @@ def test_arguments_are_left_as_they_were():
             np.testing.assert_array_equal(a, b)
 
 
+def test_results_may_be_changed_in_place():
+    x, c = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    outside = np.array([7.0, 7.0])
+    for function in (lambda x, c: np.sum(x * c), lambda x, c: np.sum((x + c).T), lambda x, c: x @ outside + c @ x):
+        for result in grad(function, (0, 1))(x, c):
+            result *= 0.0
+    left, right = grad(lambda a, b: np.sum(a + b), (0, 1))(x, c)
+    left[:] = 9.0
+    np.testing.assert_array_equal(right, [1.0, 1.0])
+    _, pullback = vjp(lambda x: x, x)
+    d = np.ones(2)
+    pullback(d)[0][:] = 4.0
+    jvp(lambda x: x, (x,), (d,))[1][:] = 4.0
+    np.testing.assert_array_equal((x, c, outside, d), [[1.0, 2.0], [3.0, 5.0], [7.0, 7.0], [1.0, 1.0]])
+
+
+def test_argnums_count_arguments_given_by_position():
+    f = lambda x, y: x * y**2  # noqa: E731
+    assert grad(f, -1)(3.0, y=2.0) == 4.0
+    with pytest.raises(TypeError, match="was given 0 arguments by position"):
+        grad(f)(y=2.0, x=3.0)
+
+
+def test_sums_may_start_from_a_number_and_become_arrays():
+    def f(x):
+        s = 0
+        t = 0.0
+        for row in x:
+            s += row * row
+            t += np.sum(row) * s
+        return np.sum(s * t)
+
+    x = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_allclose(grad(f)(x), zoo.numeric(f, (x,), 0), rtol=1e-6)
+
+
+def test_stacks_read_by_two_loops_have_second_and_third_derivatives():
+    def f(x):
+        a = x
+        for _ in range(2):
+            a = a * x
+        return a
+
+    def g(x):
+        a = x * 1
+        for _ in range(2):
+            a[1] = a[1] * x[2]
+        return a
+
+    x = np.array([0.3, -0.7, 1.1])
+    for outer in ("forward", "reverse"):
+        third = jacobian(jacobian(jacobian(f, mode="reverse"), mode="reverse"), mode=outer)(x)
+        np.testing.assert_allclose(
+            third, 6 * np.eye(3)[:, :, None, None] * np.eye(3)[:, None, :, None] * np.eye(3)[:, None, None]
+        )
+    second = [
+        jacobian(jacobian(g, mode=inner), mode=outer)(x)
+        for inner in ("forward", "reverse")
+        for outer in ("forward", "reverse")
+    ]
+    for each in second[1:]:
+        np.testing.assert_allclose(each, second[0])
+
+
+def test_unknown_modes_and_missing_tangents_are_refused():
+    with pytest.raises(ValueError, match="mode is 'foward': expected auto, forward or reverse"):
+        jacobian(zoo.polynomial, mode="foward")
+    with pytest.raises(ValueError, match="2 arguments need as many tangents"):
+        jvp(zoo.chained, (1.0, 2.0), (1.0,))
+    with pytest.raises(TypeError, match="argument 0 of polynomial is 2"):
+        jvp(zoo.polynomial, (2,), (1.0,))
+    assert jvp(zoo.chained, [1.0, 2.0], [1.0, 0.0]) == jvp(zoo.chained, (1.0, 2.0), (1.0, 0.0))
+
+
+def test_random_numbers_beside_the_differentiated_are_constants():
+    x = np.ones(3)
+    rng = np.random.default_rng(0)
+    found = grad(lambda x: np.sum(x * rng.normal(size=3)))(x)
+    np.testing.assert_array_equal(found, np.random.default_rng(0).normal(size=3))
+
+
 def test_errors_in_derivatives_name_the_line_of_the_user():
     def f(x):
         y = x - 1.0

@@ -7,7 +7,7 @@ import pytest
 from tests.autodiff import zoo
 from tests.autodiff.interpret import run
 
-from etude.autodiff import modes, program
+from etude.autodiff import hessian, jacobian, modes, program
 from etude.autodiff.kinds import Array, Number
 from etude.autodiff.primitives import PRIMITIVES
 from etude.autodiff.program import Function
@@ -115,3 +115,33 @@ def test_gradients_of_what_is_no_number_are_refused() -> None:
     assert modes.ONE_OF.evaluate(np.float64(3.0)) == 1.0
     assert isinstance(made.results[0].kind, Array)
     assert program(zoo.slide).prepared.results[0].kind == Number()
+
+
+def doubled(x: Any) -> Any:
+    return x * 2.0
+
+
+def squares(x: Any) -> Any:
+    return np.sum(x**2)
+
+
+def spread(x: Any) -> Any:
+    return np.sum(x**2) * np.ones((2, 3))
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 3)])
+@pytest.mark.parametrize("mode", ["forward", "reverse", "auto"])
+def test_jacobians_of_empty_arrays(shape: tuple[int, ...], mode: Any) -> None:
+    x = np.zeros(shape)
+    for function, result in ((doubled, shape), (squares, ()), (spread, (2, 3))):
+        assert jacobian(function, mode=mode)(x).shape == result + shape
+    assert hessian(squares)(x).shape == shape + shape
+
+
+@pytest.mark.parametrize("name", ["columns", "rows"])
+def test_the_adjoint_of_gathering_nothing(name: str) -> None:
+    """The one pass that shows the shape has no part in the result, so its adjoint is zero."""
+    like = np.zeros((0, 2))
+    whole = PRIMITIVES[name].evaluate([(np.ones(3),)], like)
+    ((zero,),) = PRIMITIVES[f"split_{name}"].evaluate(whole, like)
+    np.testing.assert_array_equal(zero, np.zeros(3))

@@ -142,3 +142,13 @@ def test_the_jacobian_of_a_chain_equals_that_of_torch(order: Any) -> None:
     expected = torch.func.jacrev(composed)(torch.tensor(x)).numpy()
     np.testing.assert_allclose(jacobian, expected, rtol=1e-12)
     assert count == (6 * 6 * 3 + 2 * 6 * 3 if order == "forward" else 2 * 6 * 6 + 2 * 6 * 3)
+
+
+def test_what_is_no_chain_or_order_is_refused() -> None:
+    x = np.ones(3)
+    with pytest.raises(ValueError, match="order is 'foo': expected optimal, forward, reverse or a tree"):
+        chain_jacobian([square], x, "foo")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="one function or more"):
+        chain_jacobian([], x)
+    with pytest.raises(ValueError, match="two sizes or more, not 1"):
+        optimal_bracketing((5,))

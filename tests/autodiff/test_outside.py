@@ -70,3 +70,27 @@ def test_named_constants_do_not_meet_variables() -> None:
     k, y = given("k y")
     program = Program("f", (k,), [op(y, "mul", k, Constant(3.0, "k"))], (y,))
     assert compiled(program)(2.0) == 6.0
+
+
+def test_what_python_itself_names_is_not_assigned() -> None:
+    x, y = given("x y")
+    other = Constant(ValueError, "ValueError", lambda: ValueError)
+    body = [op((), "raise_", "no", error=Constant(ValueError, "ValueError")), op((), "raise_", "no", error=other)]
+    printed = source(Program("f", (x,), [*body, op(y, "negate", x)], (y,)))
+    assert printed.namespace == {}
+    assert printed.text.startswith("def f(x):\n    raise ValueError('no')\n    raise ValueError('no')\n")
+
+
+def test_a_builtin_whose_name_a_function_has_gets_another() -> None:
+    x, y = given("x y")
+    error = op((), "raise_", "no", error=Constant(ValueError, "ValueError"))
+    program = Program("ValueError", (x,), [error, op(y, "negate", x)], (y,))
+    assert source(program).namespace == {"ValueError1": ValueError}
+
+
+def test_a_renamed_value_says_what_it_is() -> None:
+    x, y = given("x y")
+    weights = np.arange(3.0)
+    program = Program("f", (x,), [op(y, "mul", x, Constant(weights, "T"))], (y,))
+    assert "# T is from outside: ndarray" in source(program).text
+    assert "# T1 is T, from outside: ndarray" in source(program, "textbook").text

@@ -155,14 +155,17 @@ def test_numbers_need_no_examples(function: Any) -> None:
 @EVERY
 @pytest.mark.parametrize("mode", ["forward", "reverse"])
 def test_the_columns_hold_the_program(function: Any, mode: Direction) -> None:
-    """Every line of the printed derivative stands in one of the columns, once."""
+    """Every line of the printed derivative stands in one of the columns, once, and what it calls under them."""
     stages = program(function, ALL[function])
     printed = stages.derivative(mode, "textbook")
     text = printed.text[printed.text.index(f"def {printed.name}(") :].replace("elif ", "if ")
     unwrapped = re.sub(r",\n {12,}", ", ", text)
     expected = [line.strip() for line in unwrapped.splitlines()[1:-1] if line.strip() not in ("# adjoint", "else:")]
-    columns = [part.strip() for row in stages.side_by_side(mode).splitlines() for part in row.split(" |")]
+    table, *functions = stages.side_by_side(mode).split("\n\n\n", 1)
+    columns = [part.strip() for row in table.splitlines() for part in row.split(" |")]
     assert sorted(part for part in columns if part not in ("", "else:")) == sorted(expected)
+    assert all(text in printed.text for text in functions)
+    assert len(functions) == (printed.text.count("\ndef ") > (0 if printed.text.startswith("def ") else 1))
 
 
 def stepped(x: float, n: int) -> float:

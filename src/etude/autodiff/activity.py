@@ -22,7 +22,7 @@ def active(program: Program, origins: Iterable[Variable]) -> set[Variable]:
 def smooth(op: Op) -> list[Atom]:
     """The inputs on which the result of an operation depends smoothly: those with a derivative rule."""
     primitive = op.primitive
-    if primitive.joint_forward is not None or len(op.outputs) > 1 or (primitive.variadic and primitive.forward[0]):
+    if primitive.joint_forward is not None or len(op.outputs) > 1 or (primitive.variadic and any(primitive.forward)):
         return list(op.inputs)
     if primitive.variadic:
         return []

@@ -97,7 +97,10 @@ class Adjoints:
         self.owned.discard(variable)
         if variable in self.values:
             return self.values.pop(variable)
-        return zero(builder, variable)
+        nothing = zero(builder, variable)
+        if isinstance(nothing, Variable):
+            nothing.name = adjoint_name(variable)
+        return nothing
 
 
 def adjoint_name(value: Atom) -> str:

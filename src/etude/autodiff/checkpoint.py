@@ -49,7 +49,12 @@ def checkpoint(what: Any) -> Any:
         what: a function, whose calls are then run once more for their adjoint; or in `for i in checkpoint(range(n))`
             the range of a loop, of whose n passes about log(n) states are stored, and of which each pass is run about
             log(n) times.
+
+    Raises:
+        TypeError: for anything else.
     """
+    if not isinstance(what, range) and not callable(what):
+        raise TypeError(f"checkpoint takes a function or a range, not {what!r}")
     return what if isinstance(what, range) else Checkpointed(what)
 
 

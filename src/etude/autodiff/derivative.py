@@ -4,7 +4,7 @@ Argument names are JAX's. A function is transformed once for each combination of
 it is first called with one; what is returned can be differentiated again.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
@@ -59,6 +59,49 @@ def _shape(value: Any) -> Any:
             return np.shape(value)
 
 
+def apart(result: Any, arguments: Any, executed: Callable[..., Any]) -> Any:
+    """The result of a derivative with copies of the arrays in it that others hold, so that it may be changed in place.
+
+    A derivative may be an array that the function was given, as that of `sum(x * c)` by x is c.
+
+    Args:
+        result: what was returned.
+        arguments: what was given.
+        executed: the compiled program, which knows the arrays that it takes from outside.
+    """
+    if isinstance(result, float) or next(arrays(result), None) is None:
+        return result
+    held = {id(array) for array in arrays((arguments, executed.outside))}  # type: ignore[attr-defined]
+
+    def own(value: Any) -> Any:
+        match value:
+            case np.ndarray():
+                if value.base is not None or id(value) in held:
+                    return value.copy()
+                held.add(id(value))
+                return value
+            case tuple() | list():
+                return type(value)(map(own, value))
+            case dict():
+                return {key: own(item) for key, item in value.items()}
+            case _:
+                return value
+
+    return own(result)
+
+
+def arrays(value: Any) -> Iterator[Any]:
+    """The arrays in containers."""
+    match value:
+        case np.ndarray():
+            yield value
+        case tuple() | list():
+            for item in value:
+                yield from arrays(item)
+        case dict():
+            yield from arrays(tuple(value.values()))
+
+
 def static(function: Made) -> Made:
     """Let a call of a function inside a program that is transformed be made then and there: `grad(f)(x)`."""
     function.__static__ = True  # type: ignore[attr-defined]
@@ -88,10 +131,11 @@ class Derivative:
         if functions:
             key = (key, *functions)
         if key not in self.ready or not self.ready[key][0].valid():
-            self.check(values)
+            self.check(arguments)
             made = self.made(argument_kinds(values), tuple(named), False)
             self.ready[key] = made, executable(made)
-        return self.ready[key][1](*(passed(values) if functions else values))
+        ready = self.ready[key][1]
+        return apart(ready(*(passed(values) if functions else values)), values, ready)
 
     def __program__(self, kinds: tuple[Kind, ...], names: tuple[str, ...] = ()) -> Function:
         return self.made(kinds, names, True)
@@ -101,7 +145,7 @@ class Derivative:
         for position in self.positions:
             if not -count <= position < count:
                 given = "1 argument" if count == 1 else f"{count} arguments"
-                raise TypeError(f"{self.__name__} was given {given}; argnums asks for number {position}")
+                raise TypeError(f"{self.__name__} was given {given} by position; argnums asks for number {position}")
         return tuple(position % count for position in self.positions)
 
     def check(self, values: Sequence[Any]) -> None:
@@ -112,7 +156,7 @@ class Derivative:
     def made(self, kinds: tuple[Kind, ...], names: tuple[str, ...], again: bool) -> Function:
         """The program of the derivative for arguments of these kinds, made once."""
         function = expanded_function(function_of(self.function, kinds, names))
-        positions = self.among(len(kinds) - self.captures)
+        positions = self.among(len(kinds) - len(names) - self.captures)
         key = (*self.key, again)
 
         def build() -> Program:
@@ -170,8 +214,13 @@ def jacobian(function: Callable[..., Any], argnums: int | Sequence[int] = 0, mod
     Returns:
         A function of the same arguments that returns an array of the shape of the result followed by that of the
         argument (for several arguments a tuple).
+
+    Raises:
+        ValueError: for another mode.
     """
     several = not isinstance(argnums, int)
+    if mode not in ("auto", "forward", "reverse"):
+        raise ValueError(f"mode is {mode!r}: expected auto, forward or reverse")
 
     def by(mode: Mode) -> Derivative:
         def transform(made: Function, positions: tuple[int, ...], again: bool) -> Program:
@@ -192,10 +241,9 @@ class _Automatic(Derivative):
         self.modes = {mode: by(mode) for mode in ("forward", "reverse")}
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        values = (*arguments, *named.values())
-        self.check(values)
+        self.check(arguments)
         outputs = np.size(self.function(*arguments, **named))
-        inputs = sum(np.size(values[position]) for position in self.positions)
+        inputs = sum(np.size(arguments[position]) for position in self.positions)
         return self.modes[choose(inputs, outputs)](*arguments, **named)
 
 
@@ -256,19 +304,24 @@ def jvp(function: Callable[..., Any], primals: Sequence[Any], tangents: Sequence
     Args:
         function: the function.
         primals: its arguments.
-        tangents: one tangent for each, of the same shape (integers and text have none: theirs is not looked at); or a
-            list of several such tuples, followed at once.
+        tangents: one tangent for each, of the same shape (integers and text have none: theirs is not looked at); or,
+            for several directions followed at once, a list of such tuples.
         has_aux: whether the function returns a pair (value, something), of which the value is differentiated.
 
     Returns:
         The pair (value, change), for several directions (value, list of changes); with `has_aux`, something comes last.
 
     Raises:
+        TypeError: if no argument is a float or holds floats.
         ValueError: if the shape of a tangent is not that of its argument.
     """
-    several = isinstance(tangents, list)
+    several = isinstance(tangents, list) and all(isinstance(each, tuple) for each in tangents)
     directions = tangents if several else [tangents]
+    if any(len(direction) != len(primals) for direction in directions):
+        raise ValueError(f"{len(primals)} arguments need as many tangents in each direction")
     positions = [position for position, primal in enumerate(primals) if kind_of(primal).differentiable]
+    if not positions:
+        _differentiable(getattr(function, "__name__", "function"), 0, primals[0])
     for direction in directions:
         for position in positions:
             shapes = _shape(direction[position]), _shape(primals[position])
@@ -296,7 +349,7 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     Returns:
         The pair (value, pullback), where pullback(d) is the tuple of what the change d of the value makes of each
         argument, 0.0 for integers; with `has_aux` the triple (value, pullback, something). The pullback may be called
-        many times.
+        many times; it reads arrays among the arguments, which must not change meanwhile.
     """
     mask = tuple(kind_of(primal).differentiable for primal in primals)
     made = expanded_function(function_of(function, argument_kinds(primals)))
@@ -307,7 +360,9 @@ def vjp(function: Callable[..., Any], *primals: Any, has_aux: bool = False) -> A
     def pullback(d: Any) -> tuple[Any, ...]:
         if _shape(d) != _shape(value):
             raise ValueError(f"the change has shape {_shape(d)}, the value {_shape(value)}")
-        found = executable(back)(stored, (d, PRIMITIVES["zeros_like"].evaluate(*extra)) if has_aux else d)
+        pull = executable(back)
+        found = pull(stored, (d, PRIMITIVES["zeros_like"].evaluate(*extra)) if has_aux else d)
+        found = apart(found, (d, stored), pull)
         changes = iter(found if sum(mask) > 1 else (found,))
         return tuple(next(changes) if varies else 0.0 for varies in mask)
 

@@ -6,8 +6,10 @@ Source: course/004, "Forward-mode AD"; Griewank & Walther, Evaluating Derivative
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from etude.autodiff.activity import active
+from etude.autodiff.errors import TransformError
 from etude.autodiff.kinds import Integer, Number, Other
 from etude.autodiff.primitives import PRIMITIVES, Builder, Primitive, Symbol, atom
 from etude.autodiff.program import (
@@ -47,7 +49,7 @@ def forward(program: Program, mask: tuple[bool, ...], directions: int = 1) -> Pr
     """
     varying = [parameter for parameter, varies in zip(program.parameters, mask, strict=True) if varies]
     totals = [variable for variable in _totals(program.body) if variable.kind.differentiable]
-    mode = Forward(active(program, [*varying, *totals]), [{} for _ in range(directions)])
+    mode = Forward(program, active(program, [*varying, *totals]), [{} for _ in range(directions)])
     parameters = list(program.parameters)
     for tangents in mode.tangents:
         for parameter in varying:
@@ -103,10 +105,24 @@ def keywords_of(builder: Builder, op: Op) -> dict[str, object]:
     }
 
 
+@contextmanager
+def placed(program: Program, line: int) -> Iterator[None]:
+    """Let what a rule refuses name the user's line.
+
+    Raises:
+        TransformError: for a TypeError of a rule.
+    """
+    try:
+        yield
+    except TypeError as error:
+        raise TransformError(program.file, line, program.name, str(error)) from error
+
+
 class Forward:
     """One transformation: the active variables, and the tangents found so far in each direction."""
 
-    def __init__(self, varying: set[Variable], tangents: list[Tangents]) -> None:
+    def __init__(self, program: Program, varying: set[Variable], tangents: list[Tangents]) -> None:
+        self.program = program
         self.active = varying
         self.tangents = tangents
 
@@ -124,7 +140,8 @@ class Forward:
                     builder.block.append(statement)
                     if not self.active.isdisjoint(statement.outputs):
                         for tangents in self.tangents:
-                            self.op(statement, tangents, builder)
+                            with placed(self.program, statement.line):
+                                self.op(statement, tangents, builder)
                 case Call() if self.active.isdisjoint(statement.outputs):
                     builder.block.append(statement)
                 case Call():

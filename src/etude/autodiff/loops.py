@@ -136,7 +136,7 @@ def close(mode: "Reverse", loop: Loop, attempt: Pass, adjoints: Adjoints, builde
             values = tuple(inner.pop(body, v) if v in mode.varying else ZERO for v in read.variables)
             stack = Variable(adjoint_name(read.stack), read.stack.kind)
             adjoint.writes.append(Write(stack, values))
-            adjoints.add(builder, read.stack, stack)
+            first.append((read.stack, stack))
     stored = stored_by(loop, attempt.primal, adjoint, builder)
     for value, change in first:
         adjoints.add(builder, value, change)

@@ -8,7 +8,7 @@ import numpy as np
 
 from etude.autodiff.forward import forward_function
 from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, List, Number, Tuple
-from etude.autodiff.primitives import PRIMITIVES, Builder, Primitive
+from etude.autodiff.primitives import FUNCTIONS, PRIMITIVES, Builder, Primitive
 from etude.autodiff.program import Atom, Call, Constant, Function, Loop, Op, Program, Variable, Write
 from etude.autodiff.reverse import split_function, sweep
 
@@ -138,11 +138,15 @@ def _rows(function: Function, parameters: tuple[Variable, ...], positions: Seque
 def _repeated(
     body: Builder, index: Variable, like: Variable, changes: list[Variable], name: str, build: Builder
 ) -> list[Variable]:
-    """A loop over the numbers in a value, and the stacks of what each pass leaves in `changes`."""
+    """A loop over the numbers in a value, and the stacks of what each pass leaves in `changes`.
+
+    For an empty value there is one pass, whose direction is empty too: it shows the shape of the changes.
+    """
     size = build.emit(PRIMITIVES["size"], like, name="size")
+    passes = build.emit(FUNCTIONS[max].primitive, size, Constant(1), name="passes")
     stacks = [Variable(name, List(Tuple((change.kind,)))) for change in changes]
     writes = [Write(stack, (change,)) for stack, change in zip(stacks, changes, strict=True)]
-    build.block.append(Loop(body.block, index=index, bounds=(Constant(0), size, Constant(1)), writes=writes))
+    build.block.append(Loop(body.block, index=index, bounds=(Constant(0), passes, Constant(1)), writes=writes))
     return stacks
 
 
@@ -157,21 +161,27 @@ def _basis(value: Any, index: int) -> Any:
     if not np.ndim(value):
         return 1.0
     direction = np.zeros_like(value)
-    direction.flat[index] = 1
+    direction.flat[index : index + 1] = 1
     return direction
 
 
 def _gathered(stack: list[tuple[Any]], like: Any, axis: int) -> Any:
-    """The Jacobian from its columns (axis -1) or rows (axis 0), of which there is one for each number in `like`."""
+    """The Jacobian from its columns (axis -1) or rows (axis 0), of which there is one for each number in `like`.
+
+    For an empty `like` there is one all the same, which is left out.
+    """
+    size = np.size(like)
     stacked = np.stack([np.asarray(item) for (item,) in stack], axis)
     if axis == 0:
-        return stacked.reshape(np.shape(like) + stacked.shape[1:])
-    return stacked.reshape(stacked.shape[:-1] + np.shape(like))
+        return stacked[:size].reshape(np.shape(like) + stacked.shape[1:])
+    return stacked[..., :size].reshape(stacked.shape[:-1] + np.shape(like))
 
 
 def _scattered(d: Any, like: Any, axis: int) -> list[tuple[Any]]:
     """The columns or rows of an array in a Jacobian's shape: the adjoint of `_gathered`."""
     rank, size = np.ndim(like), int(np.size(like))
+    if not size:
+        return [(np.zeros(d.shape[rank:] if axis == 0 else d.shape[: d.ndim - rank])[()],)]
     if axis == 0:
         return [(row[()],) for row in d.reshape((size, *d.shape[rank:]))]
     flat = d.reshape((*d.shape[: d.ndim - rank], size))

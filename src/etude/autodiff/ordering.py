@@ -103,7 +103,12 @@ def optimal_bracketing(sizes: Sequence[int]) -> Bracketing:
 
     The best order for J_j ... J_i ends with a product of the best for J_j ... J_(s+1) and the best for J_s ... J_i, for
     some s between; all are tried, shorter chains first, in O(k^3) steps.
+
+    Raises:
+        ValueError: for fewer than two sizes.
     """
+    if len(sizes) < 2:
+        raise ValueError(f"a chain of functions has two sizes or more, not {len(sizes)}")
     length = len(sizes) - 1
     best = {(i, i): Bracketing(0, i) for i in range(1, length + 1)}
     for span in range(1, length):
@@ -128,14 +133,21 @@ def chain_product(
     Args:
         jacobians: J_1, ..., J_k, of shapes (n_1, n_0), ..., (n_k, n_(k-1)).
         order: that of forward mode, of reverse mode, the best for these shapes, or a tree.
+
+    Raises:
+        ValueError: for no Jacobian, and for another order.
     """
     length = len(jacobians)
+    if not length:
+        raise ValueError("a chain needs one function or more")
     if order == "optimal":
         tree = optimal_bracketing([jacobians[0].shape[1], *(jacobian.shape[0] for jacobian in jacobians)]).tree
     elif order == "forward":
         tree = forward_tree(length)
     elif order == "reverse":
         tree = reverse_tree(length)
+    elif isinstance(order, str):
+        raise ValueError(f"order is {order!r}: expected optimal, forward, reverse or a tree")
     else:
         tree = order
     return _multiplied(jacobians, tree)

@@ -1,5 +1,6 @@
 """The names at the level of a printed module: imports, functions, and the values that the program captured."""
 
+import builtins
 import importlib
 import itertools
 import keyword
@@ -30,6 +31,8 @@ class Outside:
         self.reserved = {*MODULES, "range", "reversed", "zip", "slice"}
         self.namespace: dict[str, Any] = {}
         self.captured: dict[str, Callable[[], Any]] = {}
+        self.origins: dict[str, str] = {}
+        self.builtins: set[str] = set()
         self.programs: dict[Program, str] = {}
         self.helpers: set[str] = set()
         self.primitives: dict[Primitive, str] = {}
@@ -76,6 +79,7 @@ class Outside:
         """Name the function of a primitive that is not in PRIMITIVES: the user's own."""
         if primitive not in self.primitives:
             name = self.primitives[primitive] = self.free(primitive.name)
+            self.origins[name] = primitive.name
             self.namespace[name] = primitive.evaluate
 
     def constant(self, atom: Atom) -> None:
@@ -90,10 +94,21 @@ class Outside:
         if atom.name is not None and _of_module(atom):
             self.constants[_key(atom)] = atom.name
             return
+        if atom.name is not None and self.builtin(atom.name, atom.value):
+            self.constants[_key(atom)] = atom.name
+            return
         name = self.constants[_key(atom)] = self.free(atom.name or "constant")
+        self.origins[name] = atom.name or name
         self.namespace[name] = atom.value
         if atom.fetch is not None:
             self.captured[name] = atom.fetch
+
+    def builtin(self, name: str, value: Any) -> bool:
+        """Whether a value is what its name says in Python itself; if nothing else has the name, it is kept for it."""
+        if name not in self.reserved and getattr(builtins, name, self) is value:
+            self.builtins.add(name)
+            self.reserved.add(name)
+        return name in self.builtins and getattr(builtins, name) is value
 
     def __call__(self, thing: Constant | Primitive | Function) -> str:
         """The name of something from outside; empty for a primitive that is printed by its template or its own name."""
@@ -119,8 +134,11 @@ class Outside:
         """Lines that assign the values from outside as they are now, or say what they are if they have no literal."""
         lines = []
         for name, value in self.namespace.items():
-            text = literal(value)
-            lines.append(f"# {name} is from outside: {type(value).__name__}" if text is None else f"{name} = {text}")
+            text, origin = literal(value), self.origins[name]
+            of = "" if re.sub(r"\W", "_", origin) == name else f" {origin},"
+            lines.append(
+                f"# {name} is{of} from outside: {type(value).__name__}" if text is None else f"{name} = {text}"
+            )
         return lines
 
 

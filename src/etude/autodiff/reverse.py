@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from etude.autodiff.activity import active
 from etude.autodiff.adjoints import Adjoints, adjoint_name, total
-from etude.autodiff.forward import flavour, keywords_of, named
+from etude.autodiff.forward import flavour, keywords_of, named, placed
 from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, Number
 from etude.autodiff.loops import reverse_loop
 from etude.autodiff.primitives import PRIMITIVES, Builder
@@ -41,12 +41,14 @@ class Reverse:
     """One transformation.
 
     Attributes:
+        program: what is differentiated.
         varying: the active variables.
         textbook: whether adjoints are written as on the course's slides where they can be.
         again: whether the result will be differentiated in its turn, so that nothing is recomputed.
     """
 
-    def __init__(self, varying: set[Variable], textbook: bool = False, again: bool = False) -> None:
+    def __init__(self, program: Program, varying: set[Variable], textbook: bool = False, again: bool = False) -> None:
+        self.program = program
         self.varying = varying
         self.textbook = textbook
         self.again = again
@@ -57,7 +59,8 @@ class Reverse:
         for statement in reversed(block):
             match statement:
                 case Op():
-                    self.op(statement, adjoints, builder)
+                    with placed(self.program, statement.line):
+                        self.op(statement, adjoints, builder)
                     primal.append(statement)
                 case Call():
                     primal.append(self.call(statement, adjoints, builder))
@@ -328,7 +331,7 @@ def sweep(
     adjoints, builder = Adjoints(varying), Builder()
     for value, seed in seeds:
         adjoints.add(builder, value, seed)
-    primal = Reverse(varying, textbook, again).write(program.body, adjoints, builder)
+    primal = Reverse(program, varying, textbook, again).write(program.body, adjoints, builder)
     gradients = tuple(adjoints.pop(builder, origin) for origin in origins)
     return primal, builder.block, gradients
 

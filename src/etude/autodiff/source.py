@@ -80,7 +80,10 @@ _numbers = itertools.count(1)
 
 
 def compiled(program: Program, style: Style = "optimised") -> Callable[..., Any]:
-    """The printed function, ready to be called. Tracebacks show its source, and calls fetch the captured values."""
+    """The printed function, ready to be called. Tracebacks show its source, and calls fetch the captured values.
+
+    The values that it takes from outside are its attribute `outside`, by name.
+    """
     printed = source(program, style)
     file = f"<derivative {next(_numbers)}: {program.name}>"
     linecache.cache[file] = (len(printed.text), None, printed.text.splitlines(keepends=True), file)
@@ -103,6 +106,7 @@ def compiled(program: Program, style: Style = "optimised") -> Callable[..., Any]
                 error.add_note(f"in the derivative of {program.file}:{line}: {text}")
             raise
 
+    located.outside = namespace  # type: ignore[attr-defined]
     return located
 
 

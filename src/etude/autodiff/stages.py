@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -54,6 +54,7 @@ def derivative_source(
 
     Raises:
         TransformError: if the function uses what is not supported.
+        ValueError: for another mode or style.
     """
     return Stages(function, arguments).derivative(mode, style, directions).text
 
@@ -142,6 +143,8 @@ class Stages:
 
     def derivative(self, mode: Direction = "reverse", style: Style = "optimised", directions: int = 1) -> Printed:
         """The program of the derivative, printed."""
+        _expect("mode", mode, get_args(Direction))
+        _expect("style", style, get_args(Style))
         if style == "textbook":
             return source(self.textbook(mode, directions), style)
         prepared = expanded(self.prepared)
@@ -161,13 +164,34 @@ class Stages:
         return joined(self.linear, self.mask, textbook=True)
 
     def side_by_side(self, mode: Direction = "reverse") -> str:
-        """The textbook program with the derivative of each line beside it; in reverse mode it is read upwards."""
+        """The textbook program with the derivative of each line beside it; in reverse mode it is read upwards.
+
+        Functions that it still calls follow as programs of their own.
+        """
+        _expect("mode", mode, get_args(Direction))
         if mode == "forward":
             lines = _by_statement(self.numbered)
-            primal = {*lines.parameters, *assigned(lines.body)}
-            return columns.aligned(columns.between(forward(lines, self.mask), primal))
-        made = joined(_by_statement(self.linear), self.mask, textbook=True)
-        return columns.aligned(columns.beside(made))
+            made = forward(lines, self.mask)
+            rows = columns.between(made, {*lines.parameters, *assigned(lines.body)})
+        else:
+            made = joined(_by_statement(self.linear), self.mask, textbook=True)
+            rows = columns.beside(made)
+        return "\n\n\n".join([columns.aligned(rows), *_called(source(made, "textbook"))])
+
+    def __str__(self) -> str:
+        return self.side_by_side()
+
+
+def _expect(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise ValueError(f"{name} is {value!r}: expected {' or '.join(known)}")
+
+
+def _called(printed: Printed) -> list[str]:
+    """The functions that a printed program calls, as text."""
+    before = printed.text.partition(f"def {printed.name}(")[0]
+    start = before.find("def ")
+    return [before[start:].rstrip()] if start >= 0 else []
 
 
 NUMBERS = {"tuple", "list", "dict", "item", "append", "accumulate", "select", "sum_items", "smallest", "largest"}

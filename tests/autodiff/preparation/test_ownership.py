@@ -147,6 +147,34 @@ def test_derivatives_of_changes(function: Any) -> None:
     np.testing.assert_array_equal(X, before)
 
 
+def test_what_was_gone_through_may_change_afterwards() -> None:
+    def function(x: Any) -> Any:
+        ys, total, named = [x[0], x[1]], 0.0, {"a": x[0], "b": x[1]}
+        for i in range(len(ys)):
+            ys[i] *= 2.0
+        for y, z in zip(ys, x, strict=False):
+            total += y * z
+        ys.append(total)
+        pairs = list(zip(ys, reversed(ys), strict=True))
+        ys.append(sum(y * z for y, z in pairs))
+        for _, value in named.items():
+            total += value
+        named["a"] = total
+        return ys[-1] * named["a"]
+
+    agrees(function, X)
+    np.testing.assert_allclose(grad(function)(X), zoo.numeric(function, (X,), 0), rtol=1e-6)
+
+
+def test_numpy_functions_without_a_rule_of_constants() -> None:
+    def function(x: Any) -> Any:
+        rows, columns = np.triu_indices(3)
+        return np.sum(np.outer(x, x)[rows, columns])
+
+    agrees(function, X)
+    np.testing.assert_allclose(grad(function)(X), zoo.numeric(function, (X,), 0), rtol=1e-6)
+
+
 def test_integers_stay_integers() -> None:
     def function(x: Any) -> Any:
         counts = np.zeros(3, dtype=int)

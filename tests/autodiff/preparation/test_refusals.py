@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from etude.autodiff import checkpoint, grad
+from etude.autodiff.derivative import vjp
 from etude.autodiff.errors import TransformError
 from etude.autodiff.kinds import kind_of
 from etude.autodiff.preparation import prepare
@@ -449,6 +451,175 @@ def with_unknown_unpacking(x):
 def with_module(x):
     y = (np, x)  # module
     return y
+
+
+def with_choice_of_array(x):
+    a = x * 2
+    b = a if x[0] > 0 else np.cos(x)
+    b[0] = x[1]  # others may hold
+    return a
+
+
+def with_choice_and_named_inside(x):
+    a = x * 2
+    b = a if x[0] > 0 else (c := np.cos(x))
+    b[0] = x[1]  # others may hold
+    return a + c
+
+
+def with_or_of_array(x):
+    a = x[0] * np.ones(1)
+    b = a or np.cos(x[:1])
+    b[0] = x[1]  # others may hold
+    return a
+
+
+def with_item_of_list_in_place(x):
+    y = x * 2
+    ys = [y, x]
+    ys[0] += 1.0  # others may hold
+    return y
+
+
+def with_item_of_dictionary_in_place(x):
+    y = x * 2
+    ys = {"a": y}
+    ys["a"] += 1.0  # others may hold
+    return y
+
+
+def with_list_changed_while_gone_through(x):
+    ys = [x[0], x[1], x[2]]
+    for i, y in enumerate(ys):
+        ys[2] = y + i  # others may hold
+    return ys
+
+
+def with_list_growing_while_gone_through(x):
+    ys = [a for a in x if a > 0]
+    for y in ys:
+        ys.append(y)  # others may hold
+    return ys
+
+
+def with_list_changed_under_zip(x):
+    ys = [x[0], x[1], x[2]]
+    for y, z in zip(x, ys, strict=True):
+        ys[2] = y * z  # others may hold
+    return ys
+
+
+def with_list_changed_under_stored_zip(x):
+    ys = [x[0], x[1], x[2]]
+    both = zip(x, ys, strict=True)
+    ys[2] = x[0]  # others may hold
+    return [y * z for y, z in both]
+
+
+def with_dictionary_changed_while_gone_through(x):
+    ys = {"a": x[0], "b": x[1]}
+    for _, y in ys.items():
+        ys["b"] = y * 2  # others may hold
+    return ys["b"]
+
+
+def with_dictionary_changed_under_view(x):
+    ys = {"a": x[0], "b": x[1]}
+    values = ys.values()
+    ys["b"] = x[2]  # others may hold
+    return sum(values)
+
+
+def with_change_after_grad(x):
+    k = 2.0
+    slope = grad(lambda v: np.sum(v * k))
+    k = 3.0  # changes after
+    return slope(x) * k
+
+
+def with_change_after_grad_of_variable(x):
+    k = x[0]
+
+    def inner(v):
+        return np.sum(v * k)
+
+    slope = grad(inner)
+    k = x[1]  # changes after
+    return slope(x) * k
+
+
+def with_change_after_checkpoint(x):
+    k = x[0]
+    again = checkpoint(lambda v: v * k)
+    k = x[1]  # changes after
+    return again(x) * k
+
+
+def with_change_after_grad_passed_on(x):
+    k = 2.0
+    slope = identity(grad(lambda v: np.sum(v * k)))
+    k = 3.0  # changes after
+    return slope(x) * k
+
+
+def with_change_after_lambda_passed_on(x):
+    k = x[0]
+    scaled = identity(lambda v: v * k)
+    k = x[1]  # changes after
+    return scaled(x) * k
+
+
+def with_generator(x):
+    k = 2.0
+    ys = (y * k for y in x)  # write a list
+    k = 3.0
+    return sum(ys) * k
+
+
+def with_array_of_number_in_place(x):
+    t = np.array(0.0)
+    u = t
+    u += x[0]  # others may hold
+    return t
+
+
+def with_array_of_number_in_place_twice(x):
+    t = np.array(0.0)
+    t += x[1]
+    u = t
+    u += x[0]  # others may hold
+    return t
+
+
+def with_array_of_number_in_loop(x):
+    t = np.array(0.0)
+    u = t
+    for k in range(2):
+        u += x[k]  # others may hold
+    return t
+
+
+def with_array_of_number_in_branch(x):
+    t = np.array(0.0)
+    u = t if x[0] > 0 else np.array(1.0)
+    u += x[0]  # others may hold
+    return t
+
+
+def with_function_for_numpy(x):
+    return np.vectorize(lambda y: y * x[0])(x)  # no rule
+
+
+def with_numpy_without_rule(x):
+    return np.nanargmin(x)  # no rule
+
+
+def with_numpy_in_python(x):
+    return np.vander(x)  # no rule
+
+
+def with_vjp(x):
+    return vjp(np.sin, x)[0]  # vjp cannot be called
 
 
 def inner_refusal(x):

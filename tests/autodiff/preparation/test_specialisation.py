@@ -182,7 +182,7 @@ def test_functions_may_be_arguments_of_the_call() -> None:
     for c in (2.0, 3.0):
         np.testing.assert_allclose(found(x, lambda z, c=c: c * z * z, 2.0), 8.0 * c * x)
         np.testing.assert_allclose(found(x, lambda z: c * z * z, 2.0), 8.0 * c * x)  # noqa: B023
-    assert grad(loss, -1)(x, function=np.sin, k=2.0) == pytest.approx(np.sum(x * np.cos(2.0 * x)))
+    assert grad(loss, -1)(x, np.sin, 2.0) == pytest.approx(np.sum(x * np.cos(2.0 * x)))
     expected = [-4.0 * math.sin(0.6) * 0.4, 2.0 * math.cos(0.6)]
     np.testing.assert_allclose(grad(inside)(x, np.sin), expected)
     with pytest.raises(TypeError, match="argument 1 of loss is <ufunc 'sin'>: a derivative needs floats"):
@@ -236,7 +236,7 @@ def beyond(x: Any) -> Any:
     [
         (recursive, "in recursive: recursive cannot call a derivative of itself"),
         (indirect, "in through: indirect cannot call a derivative of itself"),
-        (beyond, "in beyond: function was given 1 argument; argnums asks for number 1"),
+        (beyond, "in beyond: function was given 1 argument by position; argnums asks for number 1"),
     ],
 )
 def test_derivatives_that_cannot_be_made_inside_a_function(function: Any, reason: str) -> None:

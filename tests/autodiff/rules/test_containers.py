@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tests.autodiff.rules.checks import Case, check, check_kind, check_single_precision, run
 
+from etude.autodiff import grad, hessian
 from etude.autodiff.forward import forward
 from etude.autodiff.kinds import (
     UNKNOWN,
@@ -217,3 +218,47 @@ def test_slices_and_lengths() -> None:
 def test_the_slides_two_functions_with_two_results() -> None:
     assert PRIMITIVES["dup"].evaluate(1.5) == (1.5, 1.5)
     assert PRIMITIVES["multiples"].evaluate(2.0, 3.0, 5.0) == (6.0, 10.0)
+
+
+def all_of_one(x: Any) -> Any:
+    a = np.zeros(3)
+    a[:] = x[None] * 2
+    return np.sum(a**3)
+
+
+def row_of_one(x: Any) -> Any:
+    a = np.zeros((2, 3))
+    a[1] = np.ones((1, 3)) * x
+    return np.sum(a**3)
+
+
+def stretched(x: Any) -> Any:
+    a = np.zeros((2, 3))
+    a[0] = x[0] * np.ones((1, 1, 1))
+    return np.sum(a**3)
+
+
+def column(x: Any) -> Any:
+    a = np.zeros((3, 1))
+    a[0] = x[0] * np.ones((1, 1, 1))
+    return np.sum(a**3)
+
+
+@pytest.mark.parametrize(
+    ("function", "factors"),
+    [(all_of_one, (8, 8, 8)), (row_of_one, (1, 1, 1)), (stretched, (3, 0, 0)), (column, (1, 0, 0))],
+)
+def test_assigned_values_with_more_axes_than_their_place(function: Any, factors: Any) -> None:
+    x = np.array([1.5, -2.0, 0.5])
+    np.testing.assert_allclose(grad(function)(x), 3 * np.array(factors) * x**2)
+    np.testing.assert_allclose(hessian(function)(x), np.diag(6 * np.array(factors) * x))
+    np.testing.assert_allclose(grad(lambda x: np.sum(grad(function)(x)))(x), 6 * np.array(factors) * x)
+
+
+def test_sums_over_and_spreads_to_more_axes_of_size_1() -> None:
+    d = np.array([1.0, 2.0])
+    assert np.array_equal(PRIMITIVES["unbroadcast"](d, np.ones((1, 1, 2))), [[d]])
+    assert np.array_equal(PRIMITIVES["unbroadcast"](d, np.ones((1, 1))), [[3.0]])
+    assert np.array_equal(PRIMITIVES["unbroadcast"](d[1], np.ones((1, 1))), [[2.0]])
+    assert PRIMITIVES["unbroadcast"](0.0, np.ones((1, 1))) == 0.0
+    assert np.array_equal(PRIMITIVES["broadcast_like"](np.array([[3.0]]), d), [3.0, 3.0])

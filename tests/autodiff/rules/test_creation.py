@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tests.autodiff.rules.checks import Case, check, check_single_precision
 
+from etude.autodiff import grad
 from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, Number, Tuple
 from etude.autodiff.primitives import FUNCTIONS, PRIMITIVES
 from etude.autodiff.program import Constant
@@ -70,8 +71,25 @@ def test_linspace_takes_numbers_only() -> None:
         PRIMITIVES["linspace"].kind(Array(1), Number())
 
 
-def test_zeros_like_of_numpy_is_the_one_of_adjoints() -> None:
-    binding = FUNCTIONS[np.zeros_like]
-    assert binding.primitive is PRIMITIVES["zeros_like"]
-    with pytest.raises(TypeError, match="dtype"):
-        binding.arguments((Constant(1.0),), {"dtype": Constant(float)})
+def counted(x: Any) -> Any:
+    places = np.zeros_like(np.arange(3))
+    places[1] = 2
+    return np.sum(x[places] ** 2)
+
+
+def filled(x: Any) -> Any:
+    y = np.empty_like(x, dtype=float)
+    y[:] = np.zeros_like(x)
+    y[0] = x[1] * x[2]
+    return np.sum(y)
+
+
+def test_zeros_like_and_empty_like_keep_the_type() -> None:
+    x = np.array([0.5, -1.5, 2.0])
+    np.testing.assert_array_equal(grad(counted)(x), [4 * x[0], 0.0, 2 * x[2]])
+    np.testing.assert_array_equal(grad(filled)(x), [0.0, x[2], x[1]])
+    for function in (np.zeros_like, np.empty_like):
+        inputs, keywords = FUNCTIONS[function].arguments((Constant(1),), {"dtype": Constant(float)})
+        assert FUNCTIONS[function].primitive is PRIMITIVES["full_like"]
+        assert [value.value for value in inputs if isinstance(value, Constant)] == [1, 0]
+        assert list(keywords) == ["dtype"]

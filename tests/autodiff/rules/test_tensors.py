@@ -5,6 +5,7 @@ import pytest
 import torch
 from tests.autodiff.rules.checks import Case, check, check_single_precision, check_torch
 
+from etude.autodiff import TransformError, grad
 from etude.autodiff.kinds import UNKNOWN, Array, Kind, Number
 from etude.autodiff.primitives import FUNCTIONS, PRIMITIVES
 from etude.autodiff.program import Constant, Variable
@@ -117,3 +118,12 @@ def test_the_first_argument_of_einsum_says_what_is_summed() -> None:
     inputs, keywords = FUNCTIONS[np.einsum].arguments((subscripts, x, y), {})
     assert inputs == (x, y)
     assert keywords == {"subscripts": subscripts}
+
+
+def by_lists(x: Any) -> Any:
+    return np.tensordot(x, x, axes=([0, 1], [0, 1]))
+
+
+def test_tensordot_says_how_it_takes_its_axes() -> None:
+    with pytest.raises(TransformError, match="tensordot takes its axes as a number or a pair of tuples"):
+        grad(by_lists)(np.ones((2, 2)))

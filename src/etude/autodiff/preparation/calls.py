@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from types import FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
 from etude.autodiff.checkpoint import checkpoint
 from etude.autodiff.kinds import UNKNOWN, Array, Closure, Dict, Integer, Kind, List, Number, Other, Tuple
@@ -15,6 +15,7 @@ from etude.autodiff.preparation.sequences import (
     go_through,
     known_items,
     length_of,
+    lent,
     range_of,
     reverse,
     sequence,
@@ -100,6 +101,12 @@ def _bound(frame: Frame, name: str, binding: Binding, given: list[Value], named:
 
 def _python(frame: Frame, function: Known, given: list[Value], named: Named) -> Value:
     """A call of a function written in Python."""
+    module = getattr(function.value, "__module__", None) or ""
+    if module.partition(".")[0] in ("numpy", "scipy"):
+        return _opaque(frame, function, given, named)
+    if module == "etude.autodiff.derivative":
+        name = function.value.__name__
+        frame.refuse(f"{name} cannot be called in a function that is differentiated: use grad, jvp or jacobian")
     return _specialised(frame, function, given, named, ())
 
 
@@ -121,7 +128,11 @@ def _specialised(frame: Frame, code: Known | Code, given: list[Value], named: Na
         function, result = frame.specialised(code, kinds, tuple(named))
     except TypeError as error:
         frame.refuse(str(error))
-    return _called(frame, function, *result(), inputs)
+    kind, own = result()
+    if not isinstance(kind, Number | Integer | Array | Other):
+        for value in given:
+            frame.fixed.update(frame.read_by(closed(value, frame.atom)[0]) if isinstance(value, Nested) else ())
+    return _called(frame, function, kind, own, inputs)
 
 
 def _called(frame: Frame, function: Function, kind: Kind, own: bool, inputs: list[Atom]) -> Variable:
@@ -138,16 +149,19 @@ def _called(frame: Frame, function: Function, kind: Kind, own: bool, inputs: lis
 def _made(frame: Frame, maker: Known, given: list[Value], named: Named) -> Known:
     """A call of a function such as `grad`, which is carried out while the program is transformed."""
     leaves: list[Atom] = []
+    names: set[str] = set()
 
     def plain(value: Value) -> Any:
         value = frame.function(value)
         match value:
             case Known():
                 leaves.extend(value.leaves)
+                names.update(value.captured)
                 return value.value
             case Nested():
                 code, captured = closed(value, frame.atom)
                 leaves.extend(captured)
+                names.update(frame.read_by(code))
                 return Lifted(code)
             case Constant():
                 return value.value
@@ -157,7 +171,7 @@ def _made(frame: Frame, maker: Known, given: list[Value], named: Named) -> Known
                 return frame.refuse(f"the arguments of {maker.name} have to be known before it runs: write them out")
 
     made = maker.value(*map(plain, given), **{name: plain(value) for name, value in named.items()})
-    return Known(f"{maker.name}(...)", id(made), made, place(made), tuple(leaves))
+    return Known(f"{maker.name}(...)", id(made), made, place(made), tuple(leaves), tuple(names))
 
 
 def _along(frame: Frame, function: Known, given: list[Value], named: Named) -> Value:
@@ -184,12 +198,16 @@ class Lifted:
         self.captures = captured_count(code)
         self.__name__ = code.name
 
+    def __call__(self, *arguments: Any) -> NoReturn:
+        raise TypeError(f"{self.__name__} is called while it is transformed")
+
 
 def _opaque(frame: Frame, function: Known, given: list[Value], named: Named) -> Value:
     """A call of a function without rules: of constants only."""
     atoms, keywords = [frame.atom(each) for each in given], {name: frame.atom(value) for name, value in named.items()}
     for atom in (*atoms, *keywords.values()):
-        if isinstance(atom, Variable) and atom.kind != BOTTOM and (atom.kind.differentiable or atom.kind == UNKNOWN):
+        unruled = atom.kind.differentiable or atom.kind == UNKNOWN or isinstance(atom.kind, Closure)
+        if isinstance(atom, Variable) and atom.kind != BOTTOM and unruled:
             frame.refuse(f"{function.name} has no rule; give it one with @custom_derivative")
     template = f"{function.name}({{*}})"
     primitive = Primitive(function.name, function.value, template=template, variadic=True, keeps=True, effect=True)
@@ -212,7 +230,9 @@ def _method(frame: Frame, method: Method, given: list[Value], named: Named) -> V
 
 def _dictionary(frame: Frame, method: Method, kind: Dict, given: list[Value]) -> Value:
     keys = [key for key, _ in kind.items]
-    if method.name == "get":
+    if method.name != "get":
+        frame.ownership.lend(method.owner)
+    else:
         key = given[0]
         if not isinstance(key, Constant):
             frame.refuse("the keys of a dictionary have to be constants: use a list")
@@ -279,15 +299,15 @@ def _range(frame: Frame, given: list[Value], named: Named) -> Value:
 
 def _enumerate(frame: Frame, given: list[Value], named: Named) -> Value:
     start = given[1] if len(given) > 1 else named.get("start", Constant(0))
-    return enumerated(frame, sequence(frame, given[0]), frame.atom(start))
+    return enumerated(frame, lent(frame, given[0]), frame.atom(start))
 
 
 def _zip(frame: Frame, given: list[Value], named: Named) -> Value:
-    return zipped(frame, tuple(sequence(frame, each) for each in given))
+    return zipped(frame, tuple(lent(frame, each) for each in given))
 
 
 def _reversed(frame: Frame, given: list[Value], named: Named) -> Value:
-    return reverse(frame, sequence(frame, given[0]))
+    return reverse(frame, lent(frame, given[0]))
 
 
 def _len(frame: Frame, given: list[Value], named: Named) -> Value:

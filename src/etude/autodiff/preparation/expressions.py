@@ -48,6 +48,7 @@ REFUSED: dict[type[ast.expr], str] = {
     ast.Await: "await is not supported: await before the call of the function",
     ast.Yield: "a generator has no derivative: return a list",
     ast.YieldFrom: "a generator has no derivative: return a list",
+    ast.GeneratorExp: "a generator that is not an argument of a call is not supported: write a list",
     ast.Set: "sets are not supported: use a tuple",
     ast.SetComp: "sets are not supported: use a list",
 }
@@ -175,14 +176,19 @@ def _call(frame: Frame, node: ast.Call) -> Value:
     given: list[Value] = []
     for argument in node.args:
         if isinstance(argument, ast.Starred):
-            given += known_items(frame, expression(frame, argument.value))
+            given += known_items(frame, _argument(frame, argument.value))
         else:
-            given.append(expression(frame, argument))
+            given.append(_argument(frame, argument))
     named: dict[str, Value] = {}
     for keyword in node.keywords:
         value = expression(frame, keyword.value)
         named |= {keyword.arg: value} if keyword.arg else _entries(frame, frame.atom(value))
     return call(frame, function, given, named)
+
+
+def _argument(frame: Frame, node: ast.expr) -> Value:
+    """An argument of a call, which may be a generator: its items are computed at once."""
+    return _comprehension(frame, node) if isinstance(node, ast.GeneratorExp) else expression(frame, node)
 
 
 def _entries(frame: Frame, value: Atom) -> dict[str, Value]:
@@ -463,7 +469,6 @@ WRITERS: dict[type[ast.expr], Callable[[Frame, Any], Value]] = {
     ast.List: _list,
     ast.Dict: _dict,
     ast.ListComp: _comprehension,
-    ast.GeneratorExp: _comprehension,
     ast.DictComp: _dict_comprehension,
     ast.Lambda: _lambda,
     ast.JoinedStr: _formatted,

@@ -123,8 +123,9 @@ def choice(frame: Frame, test: Atom, then: Callable[[], Value], otherwise: Calla
     if hidden is not None:
         frame.names[name] = hidden
     merged = frame.builder.block[-1] if frame.builder.block else None
-    if isinstance(merged, If) and merged.merges and merged.merges[-1].output is result:
-        frame.ownership.alias(merged.merges[-1].then, merged.merges[-1].otherwise)
+    for merge in merged.merges if isinstance(merged, If) else ():
+        if merge.output is result:
+            frame.ownership.alias(merge.output, merge.then, merge.otherwise)
     return result
 
 
@@ -154,6 +155,7 @@ def loop(
     while True:
         variables = {name: variable(name, kinds[name]) for name in names}
         frame.ownership.fresh.update(variables[name] for name in names if own[name])
+        frame.ownership.boxed.update(variables[name] for name in names if initial[name] in frame.ownership.boxed)
         frame.names = before | variables
         with frame.block() as test_block:
             condition = test() if test else None
@@ -175,6 +177,7 @@ def loop(
     for name in names:
         if own[name] and isinstance(result := frame.names.get(name), Variable):
             frame.ownership.fresh.add(result)
+    frame.ownership.boxed.update(carry.result for carry in carried if carry.variable in frame.ownership.boxed)
     statement = Loop(block, carried, line=line)
     if counted:
         statement.index, statement.bounds = counted.index, counted.bounds

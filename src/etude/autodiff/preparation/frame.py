@@ -74,7 +74,7 @@ class Frame:
         builder: the block being written.
         ownership: which of its values it may change.
         parts: the items of tuples, lists and dictionaries, where they are known one by one.
-        fixed: the names whose values functions that have been stored in a container or returned have captured.
+        fixed: the names whose values functions that have been stored, returned or given to `grad` have captured.
         unreachable: whether control never comes here.
     """
 
@@ -104,6 +104,8 @@ class Frame:
     def bind(self, name: str, value: Value) -> None:
         """Let a name stand for a value."""
         self.check_captured(name)
+        if isinstance(value, Known):
+            self.fixed.update(value.captured)
         if isinstance(value, Items):
             value = self.atom(value)
         if isinstance(value, Variable):
@@ -160,9 +162,7 @@ class Frame:
                 return self._known(value)
             case Nested():
                 kind, leaves = self.closure(value)
-                self.fixed.update(
-                    name for _, edges, _ in kind.code.functions for name, _ in edges if name in self.names
-                )
+                self.fixed.update(self.read_by(kind.code))
                 return self._tuple(leaves, kind)
             case Items():
                 return self._items(value)
@@ -176,12 +176,17 @@ class Frame:
         code, leaves = closed(value, self.atom)
         return Closure(code, tuple(leaf.kind for leaf in leaves)), leaves
 
+    def read_by(self, code: Code) -> set[str]:
+        """The variables that a function defined here reads."""
+        return {name for _, edges, _ in code.functions for name, _ in edges if name in self.names}
+
     def _known(self, value: Known) -> Atom:
         if value.leaves:
             self.refuse(f"{value.name} captures variables: call it where it is made")
         if isinstance(value.value, ModuleType):
             self.refuse(f"{value.name} is a module: name what you need from it")
         if plain_function(value):
+            self.fixed.update(value.captured)
             return self._tuple((), Closure(value))
         return Constant(value.value, value.name, value.fetch)
 
@@ -207,6 +212,7 @@ class Frame:
         if isinstance(value, Constant) and literal(value) and isinstance(value.value, bool | str | None):
             return Literal(value.value), None
         if isinstance(value, Known) and plain_function(value):
+            self.fixed.update(value.captured)
             return Literal(value), None
         if isinstance(value, Nested):
             kind, leaves = self.closure(value)

@@ -6,7 +6,7 @@ from typing import Any
 
 from etude.autodiff.kinds import Dict, Integer, Kind, List, Number, Other, Tuple
 from etude.autodiff.primitives import Primitive
-from etude.autodiff.program import MISSING, Atom, Variable
+from etude.autodiff.program import MISSING, Atom, Constant, Variable
 
 # fmt: off
 NEW = frozenset((
@@ -21,6 +21,9 @@ NEW = frozenset((
 HOLDING = frozenset(("append", "extend", "list", "dict", "tuple"))
 """Those of them whose results hold their inputs."""
 
+BOXING = frozenset(("array", "asarray", "copy", "zeros", "ones", "full", "zeros_like", "ones_like", "full_like"))
+"""Primitives whose results of the kind of a number may be arrays without axes."""
+
 
 @dataclass(eq=False)
 class Ownership:
@@ -29,20 +32,36 @@ class Ownership:
     Attributes:
         fresh: the variables whose lists and arrays the function made.
         aliased: those of them that others may hold too.
+        lent: those of them that are being gone through.
+        boxed: numbers that may be arrays without axes, which operators such as += change in place.
         views: for values that may be parts of the memory of others, or the same, those others.
     """
 
     fresh: set[Variable] = field(default_factory=set)
     aliased: set[Variable] = field(default_factory=set)
+    lent: frozenset[Variable] = frozenset()
+    boxed: set[Variable] = field(default_factory=set)
     views: dict[Variable, tuple[Variable, ...]] = field(default_factory=dict)
 
     def own(self, value: Any) -> bool:
-        """Whether a list or array was made here and nobody else holds it; names may still stand for views of it."""
-        return isinstance(value, Variable) and value in self.fresh and value not in self.aliased
+        """Whether a list or array was made here and nobody else holds it; names may still stand for views of it.
+
+        Numbers and literals cannot be changed, so it does not matter who holds them.
+        """
+        if isinstance(value, Constant):
+            return not value.name
+        if not isinstance(value, Variable):
+            return False
+        lasting = isinstance(value.kind, Number | Integer | Other) and value not in self.boxed
+        return lasting or (value in self.fresh and value not in self.aliased and value not in self.lent)
 
     def alias(self, *values: Atom) -> None:
         """Note that others may hold these values, and with views what they are views of."""
         self.aliased.update(*map(self.memory, values))
+
+    def lend(self, value: Atom) -> None:
+        """Note that a list or dictionary is gone through until the end of the statement."""
+        self.lent |= self.memory(value)
 
     def memory(self, value: Any) -> set[Variable]:
         """A value and all that it may be a view of."""
@@ -55,6 +74,8 @@ class Ownership:
 
     def made(self, primitive: Primitive, result: Variable, inputs: tuple[Atom, ...]) -> None:
         """Note that a primitive made `result` of these inputs, which the result may hold, or parts of their memory."""
+        if primitive.name in BOXING and isinstance(result.kind, Number | Integer):
+            self.boxed.add(result)
         if primitive.elementwise or primitive.name in NEW:
             self.fresh.add(result)
             if primitive.name in HOLDING:
@@ -70,6 +91,8 @@ class Ownership:
         """A variable that stands for one of the sources is this function's own if they all are."""
         sources = list(sources)
         self.forget(*sources)
+        if self.boxed.intersection(sources):
+            self.boxed.add(result)
         if all(source is MISSING or self.own(source) for source in sources):
             self.fresh.add(result)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import reduce
 
-from etude.autodiff.kinds import Array, Dict, Integer, Number, Other, Tuple
+from etude.autodiff.kinds import Array, Dict, Integer, List, Number, Other, Tuple
 from etude.autodiff.preparation.flow import Counted, branch, choice, loop
 from etude.autodiff.preparation.frame import Frame
 from etude.autodiff.preparation.sources import Known
@@ -35,6 +35,14 @@ def sequence(frame: Frame, value: Value) -> Sequence:
         return each_of(parts)
     count = None if parts is None else len(parts)
     return Sequence(lambda: frame.emit("len", atom), lambda position: frame.item(atom, position), count)
+
+
+def lent(frame: Frame, value: Value) -> Sequence:
+    """What is gone through while the statement is carried out, during which a list or dictionary must not change."""
+    items = sequence(frame, value)
+    if isinstance(value, Variable) and isinstance(value.kind, List | Dict):
+        frame.ownership.lend(value)
+    return items
 
 
 def each_of(values: tuple[Value, ...]) -> Sequence:

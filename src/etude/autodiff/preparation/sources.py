@@ -69,6 +69,7 @@ class Known:
         value: the object as it is now.
         fetch: where it is found later, when the transformed function is called.
         leaves: the variables that the object, made while the function was transformed, still has to be given.
+        captured: the names of the variables that functions given to it have read when it was made.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Known:
     value: Any = field(compare=False)
     fetch: Place = field(compare=False)
     leaves: tuple[Any, ...] = ()
+    captured: tuple[str, ...] = field(default=(), compare=False)
 
     def attribute(self, name: str) -> "Known":
         """One of its attributes.

@@ -20,9 +20,9 @@ from etude.autodiff.preparation.expressions import (
 from etude.autodiff.preparation.flow import branch, loop
 from etude.autodiff.preparation.frame import Bottom, Frame
 from etude.autodiff.preparation.names import CHANGING, around_for, around_while, assigned, before, shared
-from etude.autodiff.preparation.sequences import go_through, sequence
+from etude.autodiff.preparation.sequences import go_through, lent, sequence
 from etude.autodiff.preparation.sources import Known
-from etude.autodiff.preparation.values import Value
+from etude.autodiff.preparation.values import Items, Sequence, Value
 from etude.autodiff.program import Atom, Constant, Variable
 
 Live = frozenset[str]
@@ -67,13 +67,18 @@ def statements(frame: Frame, nodes: list[ast.stmt], after: Live) -> None:
         frame.builder.line = node.lineno
         live = before(nodes[position + 1 :], after) | always
         if write := WRITERS.get(type(node)):
+            outer = frame.ownership.lent
             write(frame, node, live)
+            if not any(isinstance(value, Sequence) for value in frame.names.values()):
+                frame.ownership.lent = outer
         else:
             frame.refuse(REFUSED.get(type(node), f"{type(node).__name__} is not supported"))
 
 
 def _assign(frame: Frame, node: ast.Assign, live: Live) -> None:
     value = expression(frame, node.value)
+    if isinstance(value, Items) and isinstance(node.value, ast.Call):
+        frame.ownership.alias(*frame.ownership.lent)
     if len(node.targets) > 1 and any(isinstance(target, ast.Subscript) for target in node.targets):
         frame.refuse(f"{ast.unparse(node)}: write one assignment for each target")
     for target in node.targets:
@@ -124,16 +129,27 @@ def _augmented(frame: Frame, node: ast.AugAssign, live: Live) -> None:
     name, target = OPERATORS[type(node.op)], node.target
     if isinstance(target, ast.Subscript):
         old = expression(frame, ast.Subscript(target.value, target.slice, ast.Load(), lineno=node.lineno))
+        _check_replaceable(frame, node, target, old)
         _store_item(frame, target, operation(frame, name, old, expression(frame, node.value)))
         return
     if not isinstance(target, ast.Name):
         frame.refuse(f"{ast.unparse(node)} changes an object; return the new value instead")
     current = atom(frame, ast.copy_location(ast.Name(target.id, ast.Load()), node))
     value = expression(frame, node.value)
-    changeable = not isinstance(current.kind, Number | Integer | Tuple | Bottom)
+    changeable = not isinstance(current.kind, Number | Integer | Tuple | Bottom) or current in frame.ownership.boxed
     if changeable and not frame.owns(current):
         frame.refuse(f"{ast.unparse(node)} changes in place an array that others may hold; assign a new one")
-    frame.bind(target.id, operation(frame, name, current, value))
+    result = operation(frame, name, current, value)
+    if current in frame.ownership.boxed and isinstance(result, Variable):
+        frame.ownership.boxed.add(result)
+    frame.bind(target.id, result)
+
+
+def _check_replaceable(frame: Frame, node: ast.AugAssign, target: ast.Subscript, old: Value) -> None:
+    """Refuse to replace an item that Python would change in place: an array or list inside a list or dictionary."""
+    lasting = isinstance(frame.atom(old).kind, Number | Integer | Tuple | Other | Bottom)
+    if not lasting and isinstance(atom(frame, target.value).kind, List | Dict):
+        frame.refuse(f"{ast.unparse(node)} changes in place an array that others may hold; assign a new item")
 
 
 def _expression(frame: Frame, node: ast.Expr, live: Live) -> None:
@@ -178,7 +194,7 @@ def _if(frame: Frame, node: ast.If, live: Live) -> None:
 def _for(frame: Frame, node: ast.For, live: Live) -> None:
     if node.orelse:
         frame.refuse("else after a loop is not supported: set a flag in the loop and test it afterwards")
-    items = sequence(frame, expression(frame, node.iter))
+    items = lent(frame, expression(frame, node.iter))
     head = around_for(node, live) | live
     target = {each.id for each in ast.walk(node.target) if isinstance(each, ast.Name)}
     carried = [name for name in assigned([node]) if name in (live if name in target else head)]

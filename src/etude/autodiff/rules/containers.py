@@ -26,8 +26,9 @@ from etude.autodiff.kinds import (
     Slice,
     Tuple,
     join,
+    kind_of,
 )
-from etude.autodiff.primitives import Primitive, Rule
+from etude.autodiff.primitives import PRIMITIVES, Primitive, Rule, Symbol
 from etude.autodiff.rules.registry import INTEGER, constant, define, numeric
 
 
@@ -103,8 +104,13 @@ def repeats(index: Any) -> bool:
 
 
 def sum_over(d: Any, like: Any) -> Any:
-    """d summed over the axes along which something of the shape of `like` was broadcast to the shape of d."""
+    """d summed over the axes along which something of the shape of `like` was broadcast to the shape of d.
+
+    `like` may have more axes of size 1 before them, as a value may that is assigned to a part of an array.
+    """
     shape = like.shape if isinstance(like, np.ndarray) else ()
+    if isinstance(d, np.ndarray | np.generic) and d.ndim < len(shape):
+        d = np.reshape(d, (1,) * (len(shape) - d.ndim) + d.shape)
     if not isinstance(d, np.ndarray) or d.shape == shape:
         return d
     if not shape:
@@ -118,7 +124,7 @@ def spread_to(x: Any, like: Any) -> Any:
     """x in the shape of `like`, and a number also in its precision."""
     match like:
         case np.ndarray() if np.shape(x):
-            return np.broadcast_to(x, like.shape)
+            return np.broadcast_to(x.reshape(x.shape[max(x.ndim - like.ndim, 0) :]), like.shape)
         case np.ndarray():
             return np.full_like(like, x)
         case _:
@@ -213,6 +219,18 @@ def zero_kind(x: Kind) -> Kind:
 def still(tangent: Any, value: Any) -> Any:
     """A tangent of the value: zero if there is none."""
     return tangent if tangent is not None else 0.0 if numeric(value) else zeros_like(value)
+
+
+def led(part: Any, value: Any) -> Any:
+    """A part of an adjoint with as many axes as the value that was assigned there, if it is known to have more."""
+    ranks = [_rank(each.kind if isinstance(each, Symbol) else kind_of(each)) for each in (part, value)]
+    if None in ranks or ranks[0] >= ranks[1]:
+        return part
+    return PRIMITIVES["expand_dims"](part, axis=tuple(range(ranks[1] - ranks[0])))
+
+
+def _rank(kind: Kind) -> Any:
+    return kind.rank if isinstance(kind, Array) else 0 if isinstance(kind, Number | Integer) else None
 
 
 def joint(primitive: Callable[..., Any]) -> Rule:
@@ -316,7 +334,7 @@ set_at: Primitive = define(
     described=True,
     reverse=(
         lambda d, z, x, value, index: clear_at(d, index=index),
-        lambda d, z, x, value, index: unbroadcast(item(d, index=index), value),
+        lambda d, z, x, value, index: unbroadcast(led(item(d, index=index), value), value),
     ),
     joint_forward=joint(lambda x, value, index: set_at(x, value, index=index)),
 )

@@ -1,12 +1,14 @@
 """Functions that make arrays: filled with one value, evenly spaced, identities."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from etude.autodiff.kinds import UNKNOWN, Array, Integer, Kind, Number
-from etude.autodiff.primitives import Primitive
+from etude.autodiff.primitives import FUNCTIONS, Binding, Primitive
+from etude.autodiff.program import Atom, Constant
 from etude.autodiff.rules.adjoint import array_of, length, same
 from etude.autodiff.rules.containers import broadcast_like, unbroadcast, zeros_like
 from etude.autodiff.rules.reductions import total
@@ -56,9 +58,7 @@ constant(
     names=("a", "dtype"),
     inputs=1,
 )
-bind(np.zeros_like, zeros_like, ("a",), 1)
 bind(np.empty, zeros, ("shape", "dtype"), 1)
-bind(np.empty_like, zeros_like, ("a",), 1)
 constant(
     "eye",
     np.eye,
@@ -92,6 +92,18 @@ full_like: Primitive = define(
     forward=(None, lambda d, y, a, value, **keywords: full_like(a, d, **keywords)),
     reverse=(None, lambda d, y, a, value, **keywords: unbroadcast(d, value)),
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Zeros(Binding):
+    """A call that becomes one of np.full_like with zero, whose type is the array's, not that of an adjoint."""
+
+    def arguments(self, given: Sequence[Atom], named: dict[str, Atom]) -> tuple[tuple[Atom, ...], dict[str, Atom]]:
+        (like,), keywords = super().arguments(given, named)
+        return (like, Constant(0)), keywords
+
+
+FUNCTIONS[np.zeros_like] = FUNCTIONS[np.empty_like] = Zeros(full_like, ("a", "dtype"))
 
 
 def _linspace_kind(start: Kind, stop: Kind, **keywords: Any) -> Kind:

@@ -20,10 +20,10 @@ def contracted(axes: Any, left: int, right: int) -> tuple[list[int], list[int]]:
     """The axes of both factors that a tensor product of arrays of `left` and `right` axes sums over, pair by pair.
 
     Raises:
-        TypeError: if `axes` is not a literal.
+        TypeError: if `axes` is not a literal, or has a list in it, whose items are not known.
     """
     if isinstance(axes, Symbol | Kind):
-        raise TypeError("tensordot needs its axes written out")
+        raise TypeError("tensordot takes its axes as a number or a pair of tuples, written out")
     if isinstance(axes, int):
         return list(range(left - axes, left)), list(range(axes))
     mine, theirs = ([each] if isinstance(each, int) else list(each) for each in axes)

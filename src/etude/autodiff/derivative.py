@@ -4,7 +4,7 @@ Argument names are JAX's. A function is transformed once for each combination of
 it is first called with one; what is returned can be differentiated again.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
@@ -69,37 +69,37 @@ def apart(result: Any, arguments: Any, executed: Callable[..., Any]) -> Any:
         arguments: what was given.
         executed: the compiled program, which knows the arrays that it takes from outside.
     """
-    if isinstance(result, float) or next(arrays(result), None) is None:
+    if isinstance(result, float):
         return result
-    held = {id(array) for array in arrays((arguments, executed.outside))}  # type: ignore[attr-defined]
-
-    def own(value: Any) -> Any:
-        match value:
-            case np.ndarray():
-                if value.base is not None or id(value) in held:
-                    return value.copy()
-                held.add(id(value))
-                return value
-            case tuple() | list():
-                return type(value)(map(own, value))
-            case dict():
-                return {key: own(item) for key, item in value.items()}
-            case _:
-                return value
-
-    return own(result)
+    held: set[int] = set()
+    hold(arguments, held)
+    hold(executed.outside, held)  # type: ignore[attr-defined]
+    return own(result, held)
 
 
-def arrays(value: Any) -> Iterator[Any]:
-    """The arrays in containers."""
-    match value:
-        case np.ndarray():
-            yield value
-        case tuple() | list():
-            for item in value:
-                yield from arrays(item)
-        case dict():
-            yield from arrays(tuple(value.values()))
+def hold(value: Any, held: set[int]) -> None:
+    """Note the arrays in a value."""
+    if isinstance(value, np.ndarray):
+        held.add(id(value))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            hold(item, held)
+    elif isinstance(value, dict):
+        hold(list(value.values()), held)
+
+
+def own(value: Any, held: set[int]) -> Any:
+    """A value with copies of the arrays in it that are held or views of others, and that stand in it twice."""
+    if isinstance(value, np.ndarray):
+        if value.base is not None or id(value) in held:
+            return value.copy()
+        held.add(id(value))
+        return value
+    if isinstance(value, tuple | list):
+        return type(value)([own(item, held) for item in value])
+    if isinstance(value, dict):
+        return {key: own(item, held) for key, item in value.items()}
+    return value
 
 
 def static(function: Made) -> Made:

@@ -87,7 +87,7 @@ def compiled(program: Program, style: Style = "optimised") -> Callable[..., Any]
     printed = source(program, style)
     file = f"<derivative {next(_numbers)}: {program.name}>"
     linecache.cache[file] = (len(printed.text), None, printed.text.splitlines(keepends=True), file)
-    namespace = dict(printed.namespace)
+    namespace, outside = dict(printed.namespace), dict(printed.namespace)
     exec(compile(printed.text, file, "exec"), namespace)
     namespace.update(printed.namespace)
     function: Callable[..., Any] = namespace[printed.name]
@@ -95,7 +95,7 @@ def compiled(program: Program, style: Style = "optimised") -> Callable[..., Any]
     @wraps(function)
     def located(*values: Any) -> Any:
         for name, fetch in printed.captured.items():
-            namespace[name] = fetch()
+            namespace[name] = outside[name] = fetch()
         try:
             return function(*values)
         except Exception as error:
@@ -106,7 +106,7 @@ def compiled(program: Program, style: Style = "optimised") -> Callable[..., Any]
                 error.add_note(f"in the derivative of {program.file}:{line}: {text}")
             raise
 
-    located.outside = namespace  # type: ignore[attr-defined]
+    located.outside = outside  # type: ignore[attr-defined]
     return located
 
 

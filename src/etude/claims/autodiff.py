@@ -101,7 +101,7 @@ def modes_and_sizes(lab: Lab) -> Finding:
         "is a multiply-add of a matrix product or one result of an elementwise function. Forward mode is `jvp` along "
         "all n directions at once, reverse mode `vjp` with one pullback for each of the m outputs, so that either runs "
         "the program itself once. While every pullback computed the slopes of tanh again, forward mode was the cheaper "
-        "for some m a little below n (3.4 % of the sizes); now the primal program stores them.",
+        "for some m a little below n; now the primal program stores them.",
         plots={
             title: Plot(
                 [label, "operations"],

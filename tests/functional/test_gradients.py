@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 
-from etude.functional import adversarial, divergences, likelihoods, losses, similarity
+from etude.functional import adversarial, clustering, divergences, likelihoods, losses, similarity
 from etude.nn.activations import Maxout, Swish
 from etude.nn.radial import RadialUnits
 from etude.nn.recurrent import Recurrence
@@ -23,6 +23,7 @@ def draw(*shape: int) -> Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
 
 
+NEIGHBOURS = clustering.nearest_neighbours(draw(5, 3), 2)
 FUNCTIONS: dict[str, tuple[Callable[..., Tensor], tuple[Tensor, ...]]] = {
     "kl_divergence": (lambda a, b: divergences.kl_divergence(a.softmax(1), b.softmax(1)), (P, Q)),
     "js_divergence": (lambda a, b: divergences.js_divergence(a.softmax(1), b.softmax(1)), (P, Q)),
@@ -38,6 +39,16 @@ FUNCTIONS: dict[str, tuple[Callable[..., Tensor], tuple[Tensor, ...]]] = {
     "smoothed off-target": (lambda out: losses.cross_entropy(out, CLASSES, 0.1, "off-target"), (draw(3, 3),)),
     "hinge of labels": (lambda out: losses.hinge(out, LABELS), (3 * draw(3, 3),)),
     "ssim": (lambda x, y: similarity.ssim(x.sigmoid(), y.sigmoid()), (draw(1, 1, 11, 11), 1 + draw(1, 1, 11, 11))),
+    "squared_distances": (clustering.squared_distances, (draw(5, 3), 1 + draw(4, 3))),
+    "soft_assignment": (lambda z, mu: clustering.soft_assignment(z, mu, 3.0), (draw(5, 3), 1 + draw(4, 3))),
+    "hardened": (lambda out: clustering.hardened(out.softmax(1)), (draw(5, 3),)),
+    "hardening_loss": (lambda a, b: clustering.hardening_loss(a.softmax(1), b.softmax(1)), (P, Q)),
+    "kmeans_loss": (clustering.kmeans_loss, (draw(5, 3), 1 + draw(4, 3))),
+    "kmeans_loss, assigned": (lambda z, mu: clustering.kmeans_loss(z, mu, CLASSES), (draw(3, 2), 1 + draw(3, 2))),
+    "balance_loss": (lambda out: clustering.balance_loss(out.softmax(1)), (draw(5, 3),)),
+    "balance_loss, sizes": (lambda out: clustering.balance_loss(out.softmax(1), P[0]), (draw(5, 3),)),
+    "locality_loss": (lambda z: clustering.locality_loss(z, *NEIGHBOURS), (draw(5, 2),)),
+    "augmentation_loss": (clustering.augmentation_loss, (draw(5, 3), 1 + draw(5, 3))),
     "swish": (Swish().double(), (draw(3, 4),)),
     "maxout": (Maxout(4, 3, 2).double(), (draw(3, 4),)),
     "radial": (RadialUnits(4, 3).double(), (draw(3, 4),)),

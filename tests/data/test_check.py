@@ -46,6 +46,31 @@ def test_missing_values_of_a_table(tmp_path: Path) -> None:
     assert check(tmp_path / "t.csv", target="a").classes == {}
 
 
+def test_words_of_documents(tmp_path: Path) -> None:
+    rows = [f"The prices of gold {place},{place % 2}" for place in range(40)]
+    rows[3], rows[5] = "the 99,0", ",1"
+    (tmp_path / "t.csv").write_text("\n".join(["text,label", *rows]))
+    report = check(tmp_path / "t.csv")
+    assert report.kind == "Vectors"
+    assert report.dimensions["features"] == 2
+    assert report.text["stems"] == report.text["kept"] == 2
+    assert report.counts["train"] * 2 - 4 <= report.text["words"] <= report.counts["train"] * 2
+    assert report.empty == ("row 4", "row 6")
+    assert "row 4, row 6" in "\n".join(report.lines())
+    assert check(np.eye(40)).text == {}
+
+
+def test_many_empty_documents_are_counted_and_unreadable_ones_listed(tmp_path: Path) -> None:
+    for place in range(60):
+        (tmp_path / f"{place:02}.txt").write_text("gold" if place < 40 else "")
+    (tmp_path / "00.txt").write_bytes(b"\xff\xfe")
+    report = check(tmp_path)
+    assert report.unreadable == (str(tmp_path / "00.txt"),)
+    assert report.counts == {"train": 41, "validation": 9, "test": 9}
+    assert report.text == {"words": report.text["words"], "stems": 1, "kept": 1}
+    assert report.lines()[-1].endswith("49.txt and 10 more")
+
+
 def test_named_sources_and_arrays() -> None:
     assert check("xor").duplicates == {"validation in train": 4, "test in train": 4, "test in validation": 4}
     assert check(np.eye(40)).duplicates == {}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from etude.data.files import locate, reading
+from etude.data.files import locate, reading, visible_files
 from etude.errors import InputError
 
 
@@ -25,11 +25,20 @@ def test_input_errors_pass() -> None:
         raise InputError("mine")
 
 
+def test_hidden_files_are_not_seen(tmp_path: Path) -> None:
+    for name in ("a.TXT", "b/c.txt", ".d.txt", ".e/f.txt", "__MACOSX/g.txt", "h.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert set(visible_files(tmp_path, (".txt",))) == {tmp_path / "a.TXT", tmp_path / "b" / "c.txt"}
+
+
 def test_locate_looks_in_both_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"ETUDE_DATA.*etude data fetch mnist"):
         locate(None, "mnist", "a*")
     with pytest.raises(InputError, match=rf"mnist is not in {tmp_path} nor {tmp_path}/mnist"):
         locate(tmp_path, "mnist", "a*")
+    with pytest.raises(InputError, match=r"correct --data-dir or \$ETUDE_DATA; ask its author$"):
+        locate(tmp_path, "mnist", "a*", get="ask its author")
     (tmp_path / "a1").touch()
     assert locate(tmp_path, "mnist", "a*") == [tmp_path / "a1"]
     (tmp_path / "mnist").mkdir()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from etude.data.folder import image_files, load_folder, read_images
+from etude.data.folder import class_folders, image_files, load_folder, part_folders, read_images
 from etude.data.kinds import Images
 from etude.errors import InputError
 
@@ -92,6 +92,15 @@ def test_loose_images_beside_classes_are_refused(tmp_path: Path) -> None:
         load_folder(tmp_path)
 
 
+def test_folders_of_parts_and_of_classes(tmp_path: Path) -> None:
+    assert part_folders(tmp_path) == {"train": tmp_path}
+    for name in ("test", "dev", "other"):
+        (tmp_path / name).mkdir()
+    assert part_folders(tmp_path) == {"validation": tmp_path / "dev", "test": tmp_path / "test"}
+    assert class_folders([tmp_path / "a" / "x" / "1.txt", tmp_path / "b" / "1.txt"], tmp_path) == ["a", "b"]
+    assert class_folders([tmp_path / "1.txt"], tmp_path) == []
+
+
 def test_unreadable_images_are_refused_or_listed(tmp_path: Path) -> None:
     for place in range(20):
         write(tmp_path / f"{place:02}.png", pixels(4, 4))
@@ -106,7 +115,7 @@ def test_unreadable_images_are_refused_or_listed(tmp_path: Path) -> None:
 
 
 def test_empty_folder(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no image file in it"):
+    with pytest.raises(InputError, match=r"no image file in it: give a folder of \.png, .* or of \.txt documents"):
         image_files(tmp_path)
     with pytest.raises(InputError, match="no image file in it"):
         load_folder(tmp_path)

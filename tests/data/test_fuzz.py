@@ -12,6 +12,7 @@ import random
 import struct
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +21,9 @@ import pytest
 from PIL import Image
 
 from etude.data.cifar10 import cifar10
+from etude.data.omniglot import omniglot
 from etude.data.own import load_path, read_path
+from etude.data.reuters import reuters_r8
 from etude.errors import InputError
 
 N = int(os.environ.get("ETUDE_FUZZ", "200"))
@@ -37,7 +40,18 @@ def written(write: Callable[[io.BytesIO], object]) -> bytes:
 
 
 IDX = struct.pack(">IIII", 2051, *PIXELS.shape) + PIXELS.tobytes()
+STORIES = ("Class\tExample\n" + "".join(f"{'earn' if n % 2 else 'acq'}\tgold {'x' * n} \n" for n in range(30))).encode()
 PICTURE = Image.fromarray(np.stack([PIXELS[0]] * 3, 2))
+
+
+def drawings(file: io.BytesIO) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for person in range(1, 21):
+            archive.writestr(f"small1/Greek/character01/0394_{person:02}.png", DRAWING)
+
+
+DRAWING = written(lambda file: Image.fromarray(np.eye(105, dtype=bool)).save(file, "png"))
+DRAWINGS = written(drawings)
 GOOD = {
     "a.csv": ("a,b,y\n" + "".join(f"{n / 7},{'red' if n % 3 else ''},{n % 2}\n" for n in range(30))).encode(),
     "a.npy": written(lambda file: np.save(file, PIXELS)),
@@ -49,6 +63,12 @@ GOOD = {
     "a.gif": written(lambda file: PICTURE.save(file, "gif")),
     "a.bmp": written(lambda file: PICTURE.save(file, "bmp")),
     "a.webp": written(lambda file: PICTURE.save(file, "webp")),
+    "documents.csv": (
+        "text,label\n" + "".join(f'"gold, {"zinc" if n % 3 else "lead"} {"x" * n}",{n % 2}\n' for n in range(30))
+    ).encode(),
+    "texts/a.txt": "Gold, zinc – and léad.\n".encode() * 20,
+    "r8-train-all-terms.txt.gz": gzip.compress(STORIES),
+    "images_background_small1.zip": DRAWINGS,
     "data_batch_1.bin.xz": lzma.compress(b"\1" * 3073 * 20),
 }
 
@@ -80,6 +100,12 @@ def mutated(data: bytes, other: bytes, draw: random.Random) -> bytes:
 def read(path: Path) -> None:
     if path.suffix == ".xz":
         cifar10(path.parent)
+    elif path.suffix == ".zip":
+        omniglot(path.parent)
+    elif path.name.startswith("r8"):
+        reuters_r8(path.parent)
+    elif path.suffix == ".txt":
+        load_path(path.parent)
     elif path.suffix in (".png", ".jpg", ".gif", ".bmp", ".webp"):
         read_path(path, SEEN)
     else:
@@ -99,6 +125,10 @@ def refusal(path: Path) -> str | None:
 def test_broken_files_are_one_line(tmp_path: Path, name: str) -> None:
     path, draw, others = tmp_path / name, random.Random(name), list(GOOD.values())
     (tmp_path / "test_batch.bin").write_bytes(b"\2" * 3073)
+    (tmp_path / "r8-test-all-terms.txt").write_bytes(STORIES)
+    (tmp_path / "texts").mkdir()
+    for place in range(20):
+        (tmp_path / "texts" / f"{place}.txt").write_text("gold and zinc")
     path.write_bytes(GOOD[name])
     read(path)
     refused = 0

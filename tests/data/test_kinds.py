@@ -83,6 +83,19 @@ def test_splits_together_hold_every_example_once() -> None:
     torch.testing.assert_close(whole.x[:, 0].long() % 2, whole.y)
 
 
+@pytest.mark.parametrize(("count", "watched"), [(300, 300), (5000, 1000)])
+def test_the_whole_holds_nothing_out(count: int, watched: int) -> None:
+    splits = split(Vectors(torch.arange(float(count))[:, None], torch.arange(count) % 4, tuple("abcd")), "n").whole()
+    assert isinstance(splits.train, Vectors)
+    assert splits.name == "n-whole"
+    assert sorted(splits.train.x[:, 0].tolist()) == list(range(count))
+    assert splits.train.index.tolist() == list(range(count))
+    assert torch.equal(splits.test.tensors()["x"], splits.train.x)
+    assert len(splits.validation) == watched
+    assert torch.equal(splits.validation.tensors()["x"], splits.train[splits.validation.index].x)
+    assert torch.bincount(splits.validation.tensors()["y"]).tolist() == [watched // 4] * 4
+
+
 def test_span_of_bytes_is_that_of_what_they_become() -> None:
     assert span(torch.tensor([3, 200], dtype=torch.uint8)) == (0.0, 1.0)
     assert span(torch.tensor([-1.5, 2.0])) == (-1.5, 2.0)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from etude.data.kinds import Images
-from etude.data.mnist import mnist, mnist_binary
+from etude.data.mnist import mnist, mnist_binary, mnist_whole
 from etude.errors import InputError
 
 
@@ -39,6 +39,18 @@ def test_mnist_holds_a_sixth_out_to_validate(tmp_path: Path, packed: bool) -> No
     assert splits.test.y is not None
     assert splits.test.y.tolist() == y_test.tolist()
     assert mnist(tmp_path / "mnist").digest() == splits.digest()
+
+
+def test_the_whole_is_both_files(tmp_path: Path) -> None:
+    x, y = write(tmp_path, "train", 600)
+    x_test, y_test = write(tmp_path, "t10k", 80)
+    splits = mnist_whole(tmp_path)
+    assert splits.name == "mnist-whole"
+    found = splits.test.tensors()
+    drawn = {image.numpy().tobytes(): int(label) for image, label in zip(found["x"], found["y"], strict=True)}
+    written = zip(np.concatenate([x, x_test]), np.concatenate([y, y_test]), strict=True)
+    assert drawn == {image.tobytes(): int(label) for image, label in written}
+    assert torch.equal(splits.train.tensors()["x"], found["x"])
 
 
 def test_binary_pixels_are_white_as_often_as_they_are_bright(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Each form of the user's data goes to its reader."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +27,17 @@ IMAGES = {"kind": "Images", "dimensions": {"channels": 1, "height": 4, "width": 
         (["a.idx.gz"], "a.idx.gz", "idx"),
         (["a.JPG"], "a.JPG", "image"),
         (["a.png"], ".", "folder"),
+        ([], ".", "folder"),
+        (["t.tsv.gz"], "t.tsv.gz", "table"),
+        (["a.txt"], "a.txt", "text"),
+        (["a.txt"], ".", "texts"),
+        (["a/b.TXT", ".hidden.png"], ".", "texts"),
+        (["labels.txt", "a/b.png"], ".", "folder"),
     ],
 )
 def test_form_follows_from_the_name(tmp_path: Path, files: list[str], path: str, expected: str) -> None:
     for file in files:
+        (tmp_path / file).parent.mkdir(exist_ok=True)
         (tmp_path / file).touch()
     assert form(tmp_path / path) == expected
 
@@ -39,8 +47,10 @@ def test_unknown_forms_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.mat: data of an unknown form: give \.csv"):
         form(tmp_path / "a.mat")
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
-    with pytest.raises(InputError, match="one image is no data set"):
-        load_path(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("gold")
+    for name, what in (("a.png", "image"), ("a.txt", "text")):
+        with pytest.raises(InputError, match=f"one {what} is no data set: give the folder"):
+            load_path(tmp_path / name)
 
 
 def test_new_input_of_every_form_is_read_alike(tmp_path: Path) -> None:
@@ -55,6 +65,23 @@ def test_new_input_of_every_form_is_read_alike(tmp_path: Path) -> None:
         assert np.array_equal(read_path(tmp_path / name, IMAGES).x.numpy(), pixels[None, None])
 
 
+def test_new_documents_of_every_form_are_read_alike(tmp_path: Path) -> None:
+    words = ("gold zinc", "ship port", "bank rate", "zinc gold port")
+    (tmp_path / "mine").mkdir()
+    for place in range(40):
+        (tmp_path / "mine" / f"{place}.txt").write_text(words[place % 4])
+    splits = load_path(tmp_path / "mine")
+    seen = {"dimensions": splits.train.dimensions, "classes": [], **splits.preparation}
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "a.txt").write_text("Zinc!")
+    (tmp_path / "new.csv").write_text("label,body\nx,Zinc\n")
+    (tmp_path / "new.tsv.gz").write_bytes(gzip.compress(b"number\ttext\n1\tzincs\n"))
+    for name in ("new/a.txt", "new", "new.csv", "new.tsv.gz"):
+        found = read_path(tmp_path / name, seen)
+        assert found.y is None
+        assert found.x.tolist() == [[0, 0, 0, 0, 0, 1]]
+
+
 def test_a_folder_of_idx_files_is_no_input(tmp_path: Path) -> None:
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(b"")
     with pytest.raises(InputError, match="no image file in it"):
@@ -65,6 +92,9 @@ def test_input_that_cannot_be_told_apart_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", a=np.zeros((1, 2)), b=np.zeros((1, 2)))
     with pytest.raises(InputError, match="found a, b: call the examples x"):
         read_path(tmp_path / "a.npz", IMAGES)
+    (tmp_path / "a.txt").write_text("gold")
+    with pytest.raises(InputError, match="text, and the system did not learn from any: give Images"):
+        read_path(tmp_path / "a.txt", IMAGES)
     (tmp_path / "t.csv").write_text("a\n1\n")
     with pytest.raises(InputError, match="a table, and the system did not learn from one: give Images"):
         read_path(tmp_path / "t.csv", IMAGES)

@@ -1,17 +1,21 @@
 """Tables, against NumPy and scikit-learn."""
 
 import csv
+import gzip
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from etude.data.kinds import Vectors
-from etude.data.table import load_table, prepare, read_columns
+from etude.data.kinds import Splits, Vectors
+from etude.data.table import load_table, prepare, prepare_documents, read_columns
+from etude.data.text import stems
 from etude.errors import InputError
 
 RANDOM = np.random.default_rng(0)
@@ -118,6 +122,14 @@ def test_few_whole_numbers_are_classes_and_many_numbers_are_predicted(tmp_path: 
     assert numbers.train.tensors()["y"][:, 0].tolist() == pytest.approx([int(i) / 7 for i in numbers.train.index])
 
 
+def test_a_gzipped_table_is_the_same(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", HEADER, rows())
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    plain, packed = load_table(path), load_table(tmp_path / "t.csv.gz")
+    assert packed.digest() == plain.digest()
+    assert packed.name == plain.name == "t"
+
+
 def test_parquet_reads_as_the_same_csv(tmp_path: Path) -> None:
     import pyarrow
     import pyarrow.parquet
@@ -192,3 +204,102 @@ def test_new_rows_that_do_not_fit(tmp_path: Path, text: str, message: str) -> No
 def test_numbers_stay_finite(tmp_path: Path) -> None:
     splits = load_table(write(tmp_path / "t.csv", ["a"], [[1e-30 * place] for place in range(40)]))
     assert math.isfinite(float(splits.train.tensors()["x"].sum()))
+
+
+def documents(count: int = 60) -> list[list[object]]:
+    words = (["gold", "zinc", "copper", "lead"], ["ships", "port", "vessel", "gulf"])
+    made: list[list[object]] = []
+    for place in range(count):
+        first, second = words[place % 2][place // 2 % 4], words[place % 2][place // 8 % 4]
+        made.append([f"{first}, {second} number {place} said {chr(97 + place % 26) * 3}", ("metal", "sea")[place % 2]])
+    return made
+
+
+def remembered(splits: Splits) -> dict[str, Any]:
+    train = splits.train
+    assert isinstance(train, Vectors)
+    kept = {"dimensions": train.dimensions, "classes": list(train.classes)}
+    loaded: dict[str, Any] = json.loads(json.dumps(kept | splits.preparation))
+    return loaded
+
+
+@pytest.mark.parametrize("header", [["text", "label"], ["Example", "Class"], ["words", "topic"]])
+def test_a_column_of_documents_becomes_their_tfidf(tmp_path: Path, header: list[str]) -> None:
+    made = documents()
+    path = write(tmp_path / "t.csv", header, made)
+    splits = load_table(path, header[1])
+    train = [str(made[place][0]) for place in splits.train.index.tolist()]
+    theirs = TfidfVectorizer(sublinear_tf=True, analyzer=stems).fit(train)
+    for part in splits.parts().values():
+        assert isinstance(part, Vectors)
+        texts = [str(made[place][0]) for place in part.index.tolist()]
+        assert np.allclose(part.x.numpy(), theirs.transform(texts).toarray(), atol=1e-6)
+        assert part.classes == ("metal", "sea")
+        assert part.tensors()["y"].tolist() == [int(place) % 2 for place in part.index]
+    again = prepare_documents(path, remembered(splits))
+    assert torch.equal(again[splits.test.index].x, splits.test.tensors()["x"])
+    assert torch.equal(again[splits.test.index].tensors()["y"], splits.test.tensors()["y"])
+
+
+def test_documents_without_labels_and_with_numbers_to_predict(tmp_path: Path) -> None:
+    made = [[row[0], place / 7] for place, row in enumerate(documents())]
+    alone = load_table(write(tmp_path / "t.csv", ["text"], [row[:1] for row in made]))
+    assert "y" not in alone.train.tensors()
+    assert prepare_documents(write(tmp_path / "new.csv", ["text", "y"], made[:2]), remembered(alone)).y is None
+    numbers = load_table(write(tmp_path / "t.csv", ["text", "y"], made))
+    assert numbers.train.dimensions["outputs"] == 1
+    assert numbers.train.tensors()["y"][:, 0].tolist() == pytest.approx([int(i) / 7 for i in numbers.train.index])
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [WORDS[place % 3] for place in range(60)],
+        [("New York", "Los Angeles")[place % 2] for place in range(60)],
+        [f"word{place}" for place in range(60)],
+        [str(place / 7) for place in range(60)],
+        [""] * 60,
+    ],
+)
+def test_what_is_no_document_stays_a_table(tmp_path: Path, cells: list[str]) -> None:
+    splits = load_table(write(tmp_path / "t.csv", ["a", "y"], [[cell, place % 2] for place, cell in enumerate(cells)]))
+    assert list(splits.preparation) == ["table"]
+
+
+def test_documents_beside_other_columns_are_refused_or_words(tmp_path: Path) -> None:
+    made = [[place, *row] for place, row in enumerate(documents(1600))]
+    with pytest.raises(InputError, match=r"t\.csv: column 'text' holds documents beside other columns: keep it"):
+        load_table(write(tmp_path / "t.csv", ["id", "text", "label"], made))
+    few = load_table(write(tmp_path / "t.csv", ["id", "text", "label"], made[:60]))
+    assert list(few.preparation) == ["table"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("body,id\ngold,1\nzinc,2\n", "the documents may be in no column: call theirs 'text'"),
+        ("a,b\ngold zinc,one two\nlead ore,two three\n", "the documents may be in 'a' or 'b': call theirs 'text'"),
+        ("text,label\ngold,air\n", "'label' is 'air', which is none of the classes learned"),
+        ("text\nxylophones\n", "no word that the system learned from"),
+    ],
+)
+def test_new_documents_that_do_not_fit(tmp_path: Path, text: str, message: str) -> None:
+    splits = load_table(write(tmp_path / "t.csv", ["text", "label"], documents()))
+    (tmp_path / "new.csv").write_text(text)
+    with pytest.raises(InputError, match=rf"new\.csv: .*{message}"):
+        prepare_documents(tmp_path / "new.csv", remembered(splits))
+
+
+def test_the_column_of_new_documents_is_found(tmp_path: Path) -> None:
+    splits = load_table(write(tmp_path / "t.csv", ["text", "label"], documents()))
+    rows: dict[str, list[object]] = {
+        "id,text,note": [1, "gold ships", "a word"],
+        "body": ["gold ships"],
+        "body,label": ["gold ships", ""],
+        "id,body": [1, "gold ships"],
+    }
+    found = [
+        prepare_documents(write(tmp_path / "new.csv", header.split(","), [row]), remembered(splits)).x
+        for header, row in rows.items()
+    ]
+    assert all(torch.equal(x, found[0]) for x in found)

@@ -65,7 +65,7 @@ def load_arrays(path: Path) -> Splits:
                 raise InputError(f"{path}: two arrays are the {role} of {part}, one is {key!r}: rename or remove it")
             parts[part][role] = array
     if not parts or any("x" not in roles for roles in parts.values()):
-        found = ", ".join(arrays) or "nothing"
+        found = ", ".join(arrays)[:200] or "nothing"
         raise InputError(f"{path}: found {found}, expected x and y, or x_train, y_train, x_test and y_test: rename")
     return assemble(parts, path.stem, str(path))
 

@@ -12,6 +12,8 @@ from etude.data.kinds import Batch, Splits
 from etude.data.own import load_path
 from etude.data.source import load, names
 
+SHOWN = 10  # documents named in one line
+
 
 @dataclass(frozen=True)
 class Report:
@@ -26,6 +28,8 @@ class Report:
         reach: the lowest and the highest number in x.
         missing: empty cells of each column of a table that has some.
         unreadable: files that were left out.
+        text: words of the training documents and how many stems they have; empty where the data are no documents.
+        empty: documents, by name, that hold none of the stems that were kept.
         duplicates: examples that repeat one of their split ("train") or are in an earlier one too ("test in train").
     """
 
@@ -37,6 +41,8 @@ class Report:
     reach: tuple[float, float]
     missing: dict[str, int]
     unreadable: tuple[str, ...]
+    text: dict[str, int]
+    empty: tuple[str, ...]
     duplicates: dict[str, int]
 
     def lines(self) -> list[str]:
@@ -54,15 +60,17 @@ class Report:
             ("unreadable files", ", ".join(self.unreadable) or "none"),
             ("duplicates", _listed(self.duplicates) or "none"),
         ]
+        if self.text:
+            told += [("text", _listed(self.text)), ("no stem kept in", _named(self.empty) or "none")]
         wide = max(len(heading) for heading, _ in told)
         return [f"{heading:<{wide}}  {text}" for heading, text in told]
 
 
 def check(data: Any, *, data_dir: str | Path | None = None, target: str | None = None) -> Report:
-    """What `etude.data.source.load` makes of the data; images that cannot be read are listed and not refused.
+    """What `etude.data.source.load` makes of the data; files in a folder that cannot be read are listed, not refused.
 
     Raises:
-        InputError: as `load`, for everything but unreadable images.
+        InputError: as `load`, for everything but unreadable images and documents.
     """
     unreadable: list[str] = []
     folder = isinstance(data, str | Path) and str(data) not in names() and Path(data).is_dir()
@@ -77,12 +85,24 @@ def check(data: Any, *, data_dir: str | Path | None = None, target: str | None =
         reach=_reach(splits),
         missing={column["name"]: column["missing"] for column in columns if column["missing"]},
         unreadable=tuple(unreadable),
+        text=_words(splits),
+        empty=tuple(splits.preparation.get("text", {}).get("empty", ())),
         duplicates=_duplicates(splits),
     )
 
 
 def _listed(numbers: dict[str, int]) -> str:
     return ", ".join(f"{name} {number:,}" for name, number in numbers.items())
+
+
+def _named(documents: tuple[str, ...]) -> str:
+    more = f" and {len(documents) - SHOWN:,} more" if len(documents) > SHOWN else ""
+    return ", ".join(documents[:SHOWN]) + more
+
+
+def _words(splits: Splits) -> dict[str, int]:
+    text = splits.preparation.get("text")
+    return {"words": text["words"], "stems": text["distinct"], "kept": len(text["stems"])} if text else {}
 
 
 def _examples(batch: Batch) -> torch.Tensor:

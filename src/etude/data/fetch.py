@@ -52,6 +52,13 @@ ORIGINALS = {
             (*(f"data_batch_{number}.bin" for number in range(1, 6)), "test_batch.bin"),
         ),
     ),
+    "omniglot": (
+        Original(
+            "images_background_small1.zip",
+            "f38eb80f801274ac2b4dff5b24289016bfaba4a7d5bb50deebf27104ad6cb8a4",
+            ("https://raw.githubusercontent.com/brendenlake/omniglot/master/python/images_background_small1.zip",),
+        ),
+    ),
 }
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from etude.data.arrays import PARTS, Array, assemble
-from etude.data.files import reading
+from etude.data.files import reading, visible_files
 from etude.data.kinds import Splits
 from etude.data.memory import room
 from etude.errors import InputError
@@ -25,10 +25,10 @@ def image_files(folder: Path) -> list[Path]:
     Raises:
         InputError: there is none.
     """
-    files = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)
-    seen = sorted(f for f in files if not any(part.startswith((".", "__")) for part in f.relative_to(folder).parts))
+    seen = sorted(visible_files(folder, SUFFIXES))
     if not seen:
-        raise InputError(f"{folder}: no image file in it: give a folder of {', '.join(SUFFIXES)} files")
+        kinds = f"{', '.join(SUFFIXES)} files, or of .txt documents"
+        raise InputError(f"{folder}: no image file in it: give a folder of {kinds}")
     return seen
 
 
@@ -41,22 +41,33 @@ def load_folder(path: Path, unreadable: list[str] | None = None) -> Splits:
     Raises:
         InputError: an image cannot be read or has another size than the rest, or the folders are not as described.
     """
-    tops = {part: [path / name for name in names if (path / name).is_dir()] for part, names in PARTS.items()}
-    found = {part: folders[0] for part, folders in tops.items() if folders} or {"train": path}
+    found = part_folders(path)
     files = {part: image_files(folder) for part, folder in found.items()}
     channels = 3 if any(_is_colour(file) for listed in files.values() for file in listed) else 1
     parts: dict[str, dict[str, Array]] = {}
     for part, listed in files.items():
         x, read = read_images(listed, channels, unreadable)
-        labels = [_label(file, found[part]) for file in read]
-        if "" in labels and set(labels) != {""}:
-            raise InputError(f"{read[labels.index('')]}: lies beside folders of classes: move it into one of them")
-        parts[part] = {"x": x, **({"y": np.array(labels)} if any(labels) else {})}
+        labels = class_folders(read, found[part])
+        parts[part] = {"x": x, **({"y": np.array(labels)} if labels else {})}
     return assemble(parts, path.resolve().name, str(path))
 
 
-def _label(file: Path, top: Path) -> str:
-    return file.relative_to(top).parts[0] if file.parent != top else ""
+def part_folders(path: Path) -> dict[str, Path]:
+    """The folders `train`, `validation` and `test` that there are at the top; the path itself as train for none."""
+    tops = {part: [path / name for name in names if (path / name).is_dir()] for part, names in PARTS.items()}
+    return {part: folders[0] for part, folders in tops.items() if folders} or {"train": path}
+
+
+def class_folders(files: Sequence[Path], top: Path) -> list[str]:
+    """The folder at the top that each file lies in, which is its class; nothing where all lie at the top.
+
+    Raises:
+        InputError: a file lies beside the folders.
+    """
+    labels = [file.relative_to(top).parts[0] if file.parent != top else "" for file in files]
+    if "" in labels and any(labels):
+        raise InputError(f"{files[labels.index('')]}: lies beside folders of classes: move it into one of them")
+    return labels if any(labels) else []
 
 
 def read_images(files: Sequence[Path], channels: int, unreadable: list[str] | None = None) -> tuple[Array, list[Path]]:

@@ -205,6 +205,16 @@ class Splits:
         tensors = {name: torch.cat([p.tensors()[name] for p in self.parts().values()]) for name in self.test.tensors()}
         return replace(self.test, **tensors)
 
+    def whole(self) -> "Splits":
+        """Nothing held out, as in papers on clustering, where labels only score: train and test are all examples.
+
+        Validation is 1,000 of them (all, where there are fewer), for the log of a run and not for a choice.
+        """
+        together = self.together()
+        every = replace(together, index=torch.arange(len(together)))
+        _, watched = hold_out(every, min(1.0, 1000 / len(every)), seed=0)
+        return replace(self, train=every, validation=every[watched], test=every, name=f"{self.name}-whole")
+
     def digest(self) -> str:
         """SHA-256 over every tensor of every split: the identity of the data in a run."""
         sha = hashlib.sha256()

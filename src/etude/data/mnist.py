@@ -25,6 +25,15 @@ def mnist(data_dir: Path | None = None) -> Splits:
     return Splits(whole[train], whole[validation], test, "mnist")
 
 
+def mnist_whole(data_dir: Path | None = None) -> Splits:
+    """All images of the four files to train and to test, as `Splits.whole` has it.
+
+    Raises:
+        InputError: as `mnist`.
+    """
+    return mnist(data_dir).whole()
+
+
 def mnist_binary(data_dir: Path | None = None) -> Splits:
     """MNIST with each pixel drawn once, white with its grey level as probability: for likelihoods in nats.
 

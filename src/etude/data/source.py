@@ -22,8 +22,12 @@ if TYPE_CHECKING:  # torch takes seconds to import, and the list of names is wan
 SOURCES = {
     "digits": ("etude.data.digits:digits", "1,797 handwritten digits 8x8, always at hand"),
     "mnist": ("etude.data.mnist:mnist", "70,000 handwritten digits 28x28"),
+    "mnist-whole": ("etude.data.mnist:mnist_whole", "MNIST with nothing held out, as papers on clustering have it"),
     "mnist-binary": ("etude.data.mnist:mnist_binary", "MNIST with each pixel black or white, drawn once"),
     "cifar10": ("etude.data.cifar10:cifar10", "60,000 colour photographs 32x32 of 10 classes"),
+    "omniglot": ("etude.data.omniglot:omniglot", "2,720 handwritten characters 28x28 of 136 classes, five alphabets"),
+    "reuters-r8": ("etude.data.reuters:reuters_r8", "7,674 news stories of 8 topics, as TF-IDF of 2,000 word stems"),
+    "reuters-r8-whole": ("etude.data.reuters:reuters_r8_whole", "Reuters R8 with nothing held out"),
     "blobs": ("etude.data.toy:blobs", "toy: three round clouds in the plane, 3 classes"),
     "moons": ("etude.data.toy:moons", "toy: two half circles in the plane, 2 classes"),
     "circles": ("etude.data.toy:circles", "toy: a circle in a circle, 2 classes"),
@@ -81,7 +85,7 @@ def read(data: Any, kind: "type[Batch]", preparation: "dict[str, Any]") -> "Batc
     """New examples for a trained system, which may lack labels.
 
     Args:
-        data: a path (an image, a folder of images, an array file, an IDX file, a table) or an array or tensor.
+        data: a path (an image, a text, a folder of either, an array file, an IDX file, a table) or an array or tensor.
         kind: what the system learns from.
         preparation: `Splits.preparation` of the data that it was trained on.
 

@@ -4,11 +4,16 @@ A column of numbers is standardised with the mean and the standard deviation of 
 becomes that mean. A column of words is one-hot over the words of the training rows; a missing or new word is all zeros.
 The target is the column named by the user, or else the one called `target`, `label`, `class` or `y`. Words, or whole
 numbers of at most 20 values that occur twice on average, are classes; other numbers are predicted as they are.
+Where there is one column beside the target, and most of its cells are different texts of several words, they are
+documents and become TF-IDF (`etude.data.text`). CSV and TSV may be gzipped.
 """
 
 import csv
 import difflib
+import gzip
+import io
 import math
+import re
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -26,12 +31,13 @@ TARGETS = ("target", "label", "class", "y")
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "?"))
 MOST_CLASSES = 20
 MOST_WORDS = 1000
+WORD = re.compile(r"[^\W\d_]+")
 
 Columns = dict[str, list[str]]
 
 
 def load_table(path: Path, target: str | None = None) -> Splits:
-    """Splits of a table, with the preparation that `prepare` repeats on new rows.
+    """Splits of a table, with the preparation that `prepare` or `prepare_documents` repeats on new rows.
 
     Args:
         target: the column to predict.
@@ -44,13 +50,20 @@ def load_table(path: Path, target: str | None = None) -> Splits:
     y, classes = (None, ()) if target is None else _outcomes(columns.pop(target), target, path)
     if not columns:
         raise InputError(f"{path}: no column beside the target {target!r}: add columns to predict it from")
-    rows = torch.zeros(len(next(iter(columns.values()))), 1)
-    drawn = complete({"train": Vectors(rows, y, classes)}, path.stem, str(path))
+    name, count = Path(path.name.removesuffix(".gz")).stem, len(next(iter(columns.values())))
+    rows = torch.arange(count, dtype=torch.float32)[:, None]
+    drawn = complete({"train": Vectors(rows, y, classes)}, name, str(path))
+    if len(columns) == 1 and _are_documents(*columns.values()):
+        from etude.data.text import prepared  # scikit-learn takes 0.6 s to import
+
+        ((column, texts),) = columns.items()
+        names = [f"row {row}" for row in range(1, count + 1)]
+        return prepared(drawn, names, texts, str(path), column=column, target=target)
     fitted = [_fit(name, column, drawn.train.index.tolist(), path) for name, column in columns.items()]
     whole = Vectors(_transform(columns, fitted, path), y, classes)
     table = {"columns": fitted, "target": target, "classes": list(classes)}
     parts = {part: whole[rows.index] for part, rows in drawn.parts().items()}
-    return Splits(**parts, name=path.stem, preparation={"table": table})
+    return Splits(**parts, name=name, preparation={"table": table})
 
 
 def prepare(path: Path, table: dict[str, Any]) -> Vectors:
@@ -71,6 +84,35 @@ def prepare(path: Path, table: dict[str, Any]) -> Vectors:
     return Vectors(x, _outcomes(columns[target], target, path, classes)[0] if labelled else None, classes)
 
 
+def prepare_documents(path: Path, preparation: dict[str, Any]) -> Vectors:
+    """New rows of documents as the training documents were prepared; labels where every row has one.
+
+    The documents are in the column of the same name, or else in the only one beside the target, or the only one of
+    texts of several words.
+
+    Args:
+        preparation: `Splits.preparation` of the training data.
+
+    Raises:
+        InputError: no such column or several, no document holds a stem learned from, or a class is new.
+    """
+    from etude.data.text import weigh
+
+    columns, text, classes = read_columns(path), preparation["text"], tuple(preparation["classes"])
+    target = text["target"] or _target(columns, None, path) or ""
+    others = {name: cells for name, cells in columns.items() if name != target}
+    column = text["column"] or "text"
+    named = [column] if column in others else list(others)
+    found = named if len(named) == 1 else [name for name in named if _are_documents(others[name])]
+    if len(found) != 1:
+        seen = " or ".join(map(repr, found)) or "no column"
+        raise InputError(f"{path}: the documents may be in {seen}: call theirs {column!r}")
+    outputs = preparation["dimensions"]["outputs"]
+    labels = columns.get(target, [""]) if outputs else [""]
+    y = None if any(map(_is_missing, labels)) else _outcomes(labels, target, path, classes)[0]
+    return Vectors(weigh(others[found[0]], text, str(path)), y, classes)
+
+
 def read_columns(path: Path) -> Columns:
     """The cells of a table as text, by column.
 
@@ -84,10 +126,13 @@ def read_columns(path: Path) -> Columns:
 
 
 def _csv(path: Path) -> Columns:
-    with reading(path, "a table"), path.open(newline="", encoding="utf-8-sig") as file:
-        first = file.readline()
-        file.seek(0)
-        rows = list(csv.reader(file, delimiter=max(",;\t", key=first.count), strict=True))
+    with reading(path, "a table"):
+        data = path.read_bytes()
+        text = (gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).decode("utf-8-sig")
+        lines = io.StringIO(text, newline="")
+        first = lines.readline()
+        lines.seek(0)
+        rows = list(csv.reader(lines, delimiter=max(",;\t", key=first.count), strict=True))
     header, *cells = rows or [[]]
     names = [name.strip() for name in header]
     unnamed = [place for place, name in enumerate(names, 1) if not name]
@@ -161,6 +206,8 @@ def _fit(name: str, cells: list[str], train: Sequence[int], path: Path) -> dict[
         deviation = numbers.std(correction=0).item() or 1.0
         return {"name": name, "mean": numbers.mean().item(), "std": deviation, "missing": missing}
     words = sorted(set(present))
+    if len(words) > MOST_WORDS and _are_documents(present):
+        raise InputError(f"{path}: column {name!r} holds documents beside other columns: keep it and the target alone")
     if len(words) > MOST_WORDS:
         raise InputError(f"{path}: column {name!r} has {len(words)} words, more than {MOST_WORDS}: remove the column")
     return {"name": name, "words": words, "missing": missing}
@@ -186,6 +233,13 @@ def _column(cells: list[str], fitted: dict[str, Any], path: Path) -> Tensor:
     if not math.isfinite(fitted["std"]) or not bool(torch.isfinite(x).all()):
         raise InputError(f"{path}: column {fitted['name']!r} holds numbers too large to standardise: correct them")
     return x
+
+
+def _are_documents(cells: list[str]) -> bool:
+    """Whether most cells hold several words and most differ; empty ones do not count."""
+    present = [cell for cell in cells if not _is_missing(cell)]
+    several = sum(len(WORD.findall(cell)) > 1 for cell in present)
+    return min(several, len(set(present))) > len(present) / 2
 
 
 def _is_missing(cell: str) -> bool:

@@ -81,6 +81,53 @@ def test_predict_classes_of_new_pictures(mlp: Path, tmp_path: Path) -> None:
     assert float(row[2 + int(row[1])]) == max(map(float, row[2:]))
 
 
+@pytest.fixture(scope="module")
+def dec(folder: Path) -> Path:
+    words = ["--on.hidden", "8", "--on.latent", "3", "--on.layer-epochs", "1", "--on.epochs", "3", "--epochs", "2"]
+    assert main(["train", "dec", "--runs", str(folder), "--restarts", "2", "--quiet", *words]) == 0
+    return next(folder.glob("dec-*"))
+
+
+def test_cluster_sorts_the_runs_own_examples(dec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cluster", str(dec), "--out", str(tmp_path / "out.csv")]) == 0
+    told = capsys.readouterr().out
+    rows = list(csv.DictReader((tmp_path / "out.csv").open()))
+    sizes = [int(size) for size in told.rpartition("clusters of ")[2].split(", ")]
+    assert len(rows) == sum(sizes) == 1797
+    assert sizes == [sum(row["cluster"] == str(place) for row in rows) for place in range(10)]
+    assert {row["part"] for row in rows} == {"train", "validation", "test"}
+
+
+def test_cluster_sorts_new_examples_as_predict_does(
+    dec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (8, 8), 200).save(tmp_path / "one.png")
+    assert main(["cluster", str(dec), str(tmp_path / "one.png")]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("example,cluster,confidence,cluster_0,cluster_1,")
+    assert out.splitlines()[1].startswith("one.png,")
+    assert main(["predict", str(dec), str(tmp_path / "one.png")]) == 0
+    assert capsys.readouterr().out == out
+
+
+def test_data_clusters_counts_them_among_examples_and_among_codes(
+    dec: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for data in ("blobs", str(dec)):
+        assert main(["data", "clusters", data, "--most", "4"]) == 0
+        assert re.search(r"^\d clusters?\b.*of the votes", capsys.readouterr().out.splitlines()[-1])
+
+
+def test_output_that_nobody_reads_to_the_end_is_no_mistake(dec: Path) -> None:
+    words = [sys.executable, "-m", "etude", "cluster", str(dec)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline().startswith(b"part,example,cluster")
+        process.stdout.close()
+        assert process.stderr.read() == b""
+
+
 def test_compare_puts_runs_side_by_side(vae: Path, mlp: Path, tmp_path: Path) -> None:
     assert main(["compare", str(vae), str(mlp), "--out", str(tmp_path / "both.html")]) == 0
     page = (tmp_path / "both.html").read_text()
@@ -169,6 +216,8 @@ MISTAKES = [
     (["compare", "one"], "at least two runs"),
     (["show", "vea"], "did you mean 'vae'?"),
     (["reproduce", "vea"], "did you mean 'vae'?"),
+    (["data", "clusters", "digits", "--most", "1"], "--most 1: expected a whole number in [2, inf)"),
+    (["data", "clusters", "digitz"], "did you mean digits?"),
     (["data", "fetch", "mnits", "--data-dir", "x"], "nothing to fetch for 'mnits': give one of mnist, cifar10"),
 ]
 
@@ -284,6 +333,8 @@ def test_help_imports_neither_torch_nor_numpy() -> None:
 
 def test_wrong_verbs_for_a_run_are_told(mlp: Path, vae: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "has no verb `sample`" in told(capsys, "sample", mlp)
+    assert "has no verb `cluster`" in told(capsys, "cluster", mlp)
+    assert "has no verb `encode`" in told(capsys, "data", "clusters", mlp)
     assert "--count 0" in told(capsys, "sample", vae, "--count", "0")
     assert "/nope" in told(capsys, "predict", mlp, "/nope")
 

@@ -96,3 +96,22 @@ def test_sizes_come_from_the_data() -> None:
         fit(Example, {"channels": 1})
     with pytest.raises(InputError, match=r"MLP needs labels .* or name the column of a table by --target"):
         fit(MLP, {"features": 4, "outputs": 0})
+
+
+class WithOrWithout(System):
+    """Can do without classes."""
+
+    def __init__(self, features: int, classes: int | None) -> None:
+        super().__init__()
+
+    def phases(self) -> list[Phase]:
+        return []
+
+
+def test_a_size_that_may_be_missing_is_none() -> None:
+    assert dimensions(WithOrWithout) == ("features", "classes")
+    assert fit(WithOrWithout, {"features": 4, "classes": 3}) == {"features": 4, "classes": 3}
+    assert fit(WithOrWithout, {"features": 4, "classes": 0}) == {"features": 4, "classes": None}
+    assert fit(WithOrWithout, {"features": 4}) == {"features": 4, "classes": None}
+    with pytest.raises(InputError, match="WithOrWithout needs features and the data have none"):
+        fit(WithOrWithout, {"classes": 3})

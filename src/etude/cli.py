@@ -5,6 +5,8 @@ import difflib
 import importlib.util
 import inspect
 import itertools
+import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -86,7 +88,7 @@ def sample(run: Positional[Path], count: int = 16, seed: int = 0, out: Path | No
 
 
 def predict(run: Positional[Path], input: Positional[Path], out: Path | None = None) -> None:
-    """Apply a trained system to new input: classes with their probabilities, numbers, codes.
+    """Apply a trained system to new input: classes with their probabilities, clusters, numbers, codes.
 
     Args:
         run: the folder of a run.
@@ -97,6 +99,24 @@ def predict(run: Positional[Path], input: Positional[Path], out: Path | None = N
 
     opened = _load(run)
     told = write_predictions(opened, input, out)
+    if told:
+        print(told)
+
+
+def cluster(run: Positional[Path], input: Positional[Path | None] = None, out: Path | None = None) -> None:
+    """Sort examples into the clusters that a run has found, and say how sure it is of each.
+
+    Args:
+        run: the folder of a run.
+        input: new examples, as the run was trained on; all that it was trained, validated and tested on where not
+            given.
+        out: the CSV to write; standard output where not given.
+    """
+    from etude.report.files import write_clusters
+
+    opened = _load(run)
+    _verb(opened, "cluster")
+    told = write_clusters(opened, input, out)
     if told:
         print(told)
 
@@ -206,8 +226,6 @@ def data_fetch(name: Positional[str], data_dir: Path | None = None) -> None:
         name: of a data set.
         data_dir: where to put it; $ETUDE_DATA otherwise.
     """
-    import os
-
     from etude.data import fetch
 
     folder = data_dir or (Path(os.environ["ETUDE_DATA"]) if os.environ.get("ETUDE_DATA") else None)
@@ -217,14 +235,45 @@ def data_fetch(name: Positional[str], data_dir: Path | None = None) -> None:
         print(path)
 
 
+def data_clusters(
+    data: Positional[str], data_dir: Path | None = None, target: str | None = None, most: int = 20
+) -> None:
+    """How many clusters there seem to be, by the usual criteria, and how far they agree.
+
+    Args:
+        data: a file, a folder, the name of a data set, or the folder of a run, whose codes are looked at then.
+        data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
+        target: the column of a table to leave out.
+        most: the largest number of clusters to try.
+    """
+    import torch
+
+    from etude.data import source
+    from etude.data.kinds import walk
+    from etude.metrics.cluster_count import estimate
+
+    if most < 2:
+        raise InputError(f"--most {most}: expected a whole number in [2, inf)")
+    if (Path(data) / "run.json").exists():
+        run = _load(Path(data))
+        splits, encode = run.data(), _verb(run, "encode")
+    else:
+        splits, encode = source.load(data, data_dir=data_dir, target=target), torch.Tensor.cpu
+    rows = [encode(batch.tensors()["x"]).flatten(1) for batch in walk(splits.train)]
+    for line in estimate(torch.cat(rows), most).lines():
+        print(line)
+
+
 def train_help() -> None:
     """Train a system on data, or go on where it stopped. `etude train NAME --help` lists the options of a system."""
     raise InputError("which system? `etude train NAME`, with a name from `etude list`")
 
 
 def data_help() -> None:
-    """Data sets: etude data list, etude data check PATH, etude data fetch NAME."""
-    raise InputError("`etude data list`, `etude data check PATH` or `etude data fetch NAME`")
+    """Data sets: etude data list, etude data check PATH, etude data clusters PATH, etude data fetch NAME."""
+    raise InputError(
+        "`etude data list`, `etude data check PATH`, `etude data clusters PATH` or `etude data fetch NAME`"
+    )
 
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -234,13 +283,19 @@ VERBS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate,
     "sample": sample,
     "predict": predict,
+    "cluster": cluster,
     "report": report,
     "compare": compare,
     "reproduce": reproduce,
     "derive": derive,
     "data": data_help,
 }
-DATA_VERBS: dict[str, Callable[..., None]] = {"list": data_list, "check": data_check, "fetch": data_fetch}
+DATA_VERBS: dict[str, Callable[..., None]] = {
+    "list": data_list,
+    "check": data_check,
+    "clusters": data_clusters,
+    "fetch": data_fetch,
+}
 
 
 @dataclasses.dataclass
@@ -303,7 +358,7 @@ def _all_fields(system: Any, prefix: str, words: Sequence[str]) -> list[tuple[st
 
     fields = _fields(system, prefix, "--quick" in words)
     if acts_on_another(system):
-        on = _value(words, f"--{prefix}on")
+        on = _value(words, f"--{prefix}on") or system.acts_on
         flag = tyro.conf.arg(help="the system it acts on, or a run's folder", name=f"{prefix}on")
         fields.append((prefix.replace(".", "__") + "on", Annotated[str | None, flag], on))
         if on and not (Path(on) / "run.json").exists():
@@ -415,11 +470,11 @@ def _function(place: str) -> Callable[..., Any]:
     return function
 
 
-def _verb(run: "Run", name: str) -> "Callable[[int], Tensor]":
+def _verb(run: "Run", name: str) -> "Callable[..., Tensor]":
     system = run.system
     if not hasattr(system, name):
         raise InputError(f"{run.folder} holds the system {type(system).__name__}, which has no verb `{name}`")
-    verb: Callable[[int], Tensor] = getattr(system, name)
+    verb: Callable[..., Tensor] = getattr(system, name)
     return verb
 
 
@@ -444,6 +499,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except (InputError, Stopped) as error:
         print(f"etude: {error}", file=sys.stderr)
         return error.code if isinstance(error, Stopped) else 2
+    except BrokenPipeError:  # who reads the output has enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OSError as error:
         print(f"etude: {error.filename or 'a file'}: {error.strerror}: give another path", file=sys.stderr)
         return 2

@@ -151,15 +151,19 @@ def resolve(system: "type[System]", given: dict[str, Any]) -> dict[str, Any]:
     return {name: known[name].check(given[name]) if name in given else known[name].default for name in known}
 
 
-def fit(system: "type[System]", sizes: dict[str, int]) -> dict[str, int]:
-    """The dimensions of the data that a system takes.
+def fit(system: "type[System]", sizes: dict[str, int]) -> dict[str, int | None]:
+    """The dimensions of the data that a system takes; None for one that it can do without (`int | None`).
 
     Raises:
         InputError: the data lack one, such as classes where there are no labels.
     """
-    chosen = {}
+    chosen: dict[str, int | None] = {}
+    hints = typing.get_type_hints(system.__init__)
     for name in dimensions(system):
         if not sizes.get(name):
+            if types.NoneType in typing.get_args(hints[name]):
+                chosen[name] = None
+                continue
             have = ", ".join(f"{k} {v}" for k, v in sizes.items())
             missing = "labels" if name in ("classes", "outputs") else name
             column = ", or name the column of a table by --target" if missing == "labels" else ""

@@ -480,6 +480,56 @@ def test_looking_changes_nothing(toy: Splits, tmp_path: Path, small: Small) -> N
     assert torch.equal(few.previews()[12], many.previews()[12])
 
 
+CLUSTERING: dict[str, Any] = {
+    "clusters": 3,
+    "restarts": 2,
+    "tolerance": 0.0,
+    "epochs": 4,
+    "batch": 6,
+    "on.hidden": (8,),
+    "on.latent": 2,
+    "on.layer_epochs": 1,
+    "on.epochs": 2,
+    "on.batch": 6,
+}
+
+
+def test_a_clustering_is_filmed_from_the_beginning_of_its_last_phase(toy: Splits, tmp_path: Path) -> None:
+    """A frame before it, once k-means has placed the centroids, and one after each of its passes."""
+    run = train("dec", toy, runs=tmp_path, quiet=True, **CLUSTERING)
+    before = sum(line["phase"] != "refine" for line in run.log)
+    film = run.film()
+    assert before > 0
+    assert list(film) == list(range(before, before + 5))
+    assert run.previews() == {}
+    for frame in film.values():
+        assert {name: (tensor.shape, tensor.dtype) for name, tensor in frame.items()} == {
+            "codes": ((len(toy.test), 2), torch.float32),
+            "soft": ((len(toy.test), 3), torch.float32),
+            "centroids": ((3, 2), torch.float32),
+        }
+        assert torch.allclose(frame["soft"].sum(1), torch.ones(len(toy.test)))
+    system: Any = run.system
+    last = film[before + 4]
+    assert torch.equal(last["soft"], system.cluster(toy.test[:].to("cpu").tensors()["x"]))
+    assert torch.equal(last["centroids"], system.centroids)
+    assert not torch.equal(film[before]["centroids"], last["centroids"])
+
+
+def test_a_film_stopped_anywhere_is_the_same_film(toy: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train("dec", toy, runs=tmp_path / "whole", quiet=True, **CLUSTERING)
+    refining = whole.log[-5]["step"]  # done before the last phase
+    stops = [refining, refining + 3, refining + 7, refining + 10]
+    stopping_at(stops, monkeypatch)
+    while stops:
+        with pytest.raises(Stopped):
+            train("dec", toy, runs=tmp_path / "parts", quiet=True, **CLUSTERING)
+    parts = train("dec", toy, runs=tmp_path / "parts", quiet=True, **CLUSTERING)
+    first, second = whole.film(), parts.film()
+    assert list(first) == list(second)
+    assert all(torch.equal(first[number][name], second[number][name]) for number in first for name in first[number])
+
+
 def test_acts_on_what_a_run_has_learned(toy: Splits, tmp_path: Path) -> None:
     """`--on` a run's folder starts from its weights: with nothing to learn, they are served as they are."""
     before = train("mlp", toy, runs=tmp_path, quiet=True, hidden=(8,), epochs=0)
@@ -514,3 +564,9 @@ def test_mistakes_are_told_in_one_line(asked: dict[str, Any], said: str, toy: Sp
     assert str(caught.value).startswith(said)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
+    wrong: Any = "bfloat16"
+    with pytest.raises(InputError, match="expected float32 or bf16"):
+        train("vae", precision=wrong, runs=tmp_path)

@@ -20,7 +20,13 @@ def every_plot() -> dict[str, str]:
         "curves": figures.curves("loss", {"a": ([1, 2, 3], [3.0, 2.0, 1.0]), "b": ([1, 2], [2.0, 2.5])}),
         "lines": figures.lines(("x", "y"), [1, 10, 100], {"<a>": [1.0, 2.0, 3.0], "b": [5.0, 50.0, 500.0]}),
         "confusion": figures.confusion(torch.tensor([[8, 2], [0, 5]]), ["cat & dog", "$5"]),
+        "crossed": figures.crossed(torch.tensor([[8, 2, 1], [0, 5, 0]]), ["<a>", "b"], ["0", "1", "2"], ("x", "y")),
         "plane": figures.plane(POINTS, y, ["<a>", "b"], ("z1", "z2")),
+        "centroids": figures.plane(POINTS, y, ["<a>", "b"], ("z1", "z2"), POINTS[:3]),
+        "frame": figures.frame(POINTS, y, POINTS[:2], (POINTS.min(0).values, POINTS.max(0).values)),
+        "bars": figures.bars([3, 0, 5], ["<a>", "b", "c"], ("examples", "cluster")),
+        "silhouettes": figures.silhouettes(torch.linspace(-1, 1, 50), y, 3),
+        "cloud": figures.cloud(POINTS[:, 0], POINTS[:, 1], ("q", "gradient")),
         "scatter": figures.scatter(POINTS, POINTS + 0.1),
         "reliability": figures.reliability(torch.rand(50, generator=GENERATOR), y == 1),
     }
@@ -51,6 +57,15 @@ def texts(svg: str) -> list[str]:
 def test_a_confusion_matrix_writes_names_and_counts() -> None:
     words = texts(figures.confusion(torch.tensor([[17, 2], [0, 35]]), ["cat & dog", "$5"]))
     assert {"17", "2", "0", "35", "cat & dog", "$5"} <= set(words)
+
+
+def test_more_clusters_than_have_room_are_drawn_without_their_names() -> None:
+    many = figures.MOST_NAMED + 1
+    for count, last in ((many - 1, "39"), (many, "40")):
+        words = texts(figures.plane(POINTS, None, [], ("z1", "z2"), POINTS[:count]))
+        assert (last in words) == (count < many)
+    assert "name" not in texts(figures.bars([1] * many, ["name"] * many, ("examples", "cluster")))
+    assert texts(figures.bars([1, 2], ["name"] * 2, ("examples", "cluster"))).count("name") == 2
 
 
 def test_epochs_are_counted_in_whole_numbers() -> None:

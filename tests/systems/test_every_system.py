@@ -2,6 +2,7 @@
 
 import inspect
 import random
+from itertools import pairwise, permutations
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from etude.engine.run import Run, assemble
 from etude.engine.stopping import Stopped
 from etude.engine.train import Loop, train
 from etude.signature import acts_on_another, arguments, dimensions
-from etude.systems.system import Classifier, Clock, System
+from etude.systems.system import Classifier, Clock, Clusterer, Coder, System
 
 NAMES = sorted(entries())
 CLASSES = 3
@@ -34,15 +35,22 @@ def toy(kind: type[Batch]) -> Splits:
     return split(whole, "toy").as_kind(kind)
 
 
+def acted_on(name: str) -> str | None:
+    """The system that a system acts on in these tests, where it acts on one."""
+    cls = find(name)
+    return (cls.acts_on or "vae") if acts_on_another(cls) else None
+
+
 def kind_of(name: str) -> type[Batch]:
-    return find("vae" if acts_on_another(find(name)) else name).kind
+    return find(acted_on(name) or name).kind
 
 
 def asked(name: str, **more: Any) -> dict[str, Any]:
-    """What a run of a system needs to be small: its own tiny arguments, and the tiny VAE where it acts on another."""
+    """What a run of a system needs to be small: its own tiny arguments, and those of the system that it acts on."""
     own = {**find(name).tiny, **more}
-    if acts_on_another(find(name)):
-        return {"on": "vae"} | {f"on.{key}": value for key, value in find("vae").tiny.items()} | own
+    if inner := acted_on(name):
+        on = {} if find(name).acts_on else {"on": inner}
+        return on | {f"on.{key}": value for key, value in find(inner).tiny.items()} | own
     return own
 
 
@@ -51,10 +59,10 @@ def run(name: str, folder: Path, **more: Any) -> Run:
 
 
 def short(name: str) -> dict[str, Any]:
-    """Fewer passes, where a system counts them."""
-    return (
-        {"on.epochs": 3} if acts_on_another(find(name)) else {"epochs": 3} if "epochs" in arguments(find(name)) else {}
-    )
+    """Fewer passes, where a system or the one that it acts on counts them."""
+    own = {key: 3 for key in arguments(find(name)) if key.endswith("epochs")}
+    inner = acted_on(name)
+    return own | {f"on.{key}": value for key, value in (short(inner) if inner else {}).items()}
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +89,7 @@ def test_file_holds_one_final_system(name: str) -> None:
     ]
     assert here == [cls]
     assert cls.__subclasses__() == []
-    assert cls.__bases__ in {(System,), (Classifier,)}
+    assert cls.__bases__ in {(System,), (Classifier,), (Coder,), (Clusterer,)}
     assert cls.paper.link.startswith("https://")
     assert len(inspect.getsource(module or cls).splitlines()) <= 250
 
@@ -103,11 +111,22 @@ def test_signature_is_the_configuration(name: str) -> None:
     assert set(dimensions(cls)) <= toy(kind_of(name)).train.dimensions.keys()
 
 
+def stops_of(name: str, whole: Run) -> list[int]:
+    """Steps drawn at random: one in each phase, three at least."""
+    draw = random.Random(name)
+    last = {line["phase"]: line["step"] for line in whole.log}
+    total = whole.log[-1]["step"]
+    starts = [0, *last.values()]
+    stops = {draw.randint(start + 1, min(end, total - 1)) for start, end in pairwise(starts)}
+    while len(stops) < 3:
+        stops.add(draw.randint(1, total - 1))
+    return sorted(stops)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_resumes_bit_for_bit_from_any_step(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = run(name, tmp_path / "whole", **short(name))
-    total = whole.log[-1]["step"]
-    stops = sorted(random.Random(name).sample(range(1, total), 3))
+    stops = stops_of(name, whole)
     step = Loop.step
 
     def interrupted(self: Loop, *given: Any) -> Any:
@@ -118,7 +137,7 @@ def test_resumes_bit_for_bit_from_any_step(name: str, tmp_path: Path, monkeypatc
         return losses
 
     monkeypatch.setattr(Loop, "step", interrupted)
-    for _ in range(3):
+    for _ in range(len(stops)):
         with pytest.raises(Stopped):
             run(name, tmp_path / "parts", **short(name))
     parts = run(name, tmp_path / "parts", **short(name))
@@ -144,12 +163,17 @@ def batch_of(system: System, size: int = 12) -> Tensor:
 def test_verbs_return_what_they_promise(name: str, tiny: Run) -> None:
     system: Any = tiny.system
     x = batch_of(system)
-    verbs = [verb for verb in ("classify", "encode", "decode", "sample", "score") if hasattr(system, verb)]
+    verbs = [verb for verb in ("classify", "cluster", "encode", "decode", "sample", "score") if hasattr(system, verb)]
     assert verbs, "a system that can do nothing"
     if "classify" in verbs:
         torch.testing.assert_close(system.classify(x).sum(1), torch.ones(len(x)))
         assert system.classify(x).shape == (len(x), CLASSES)
         assert (system.classify(x) >= 0).all()
+    if "cluster" in verbs:
+        torch.testing.assert_close(system.cluster(x).sum(1), torch.ones(len(x)))
+        assert system.cluster(x).shape == (len(x), len(system.centroids))
+        assert (system.cluster(x) >= 0).all()
+        assert system.centroids.shape[1:] == system.encode(x).shape[1:]
     if "encode" in verbs:
         assert system.encode(x).shape[0] == len(x)
         assert system.encode(x).ndim == 2
@@ -174,6 +198,10 @@ def test_learns_what_it_cannot_fail(name: str, tiny: Run) -> None:
     x, y = test.tensors()["x"], test.tensors()["y"]
     if isinstance(system, Classifier):
         assert (system.classify(x).argmax(1) == y).double().mean() >= 0.95
+    if isinstance(system, Clusterer):
+        clusters = system.cluster(x).argmax(1)
+        renamed = [torch.tensor(names)[clusters] for names in permutations(range(CLASSES))]
+        assert max((names == y).double().mean() for names in renamed) >= 0.95
     if hasattr(system, "decode"):
         spread = (x - x.mean(0)).square().sum()
         assert (system.decode(system.encode(x)) - x).square().sum() < 0.3 * spread
@@ -189,7 +217,7 @@ def test_saved_and_exported_gives_the_same(name: str, tiny: Run) -> None:
     system: Any = tiny.system
     again: Any = etude.load(tiny.folder).system
     x = batch_of(system)
-    verb = next(v for v in ("classify", "decode", "encode", "sample") if hasattr(system, v))
+    verb = next(v for v in ("cluster", "classify", "decode", "encode", "sample") if hasattr(system, v))
     if verb == "sample":
         outputs = []
         for each in (system, again):
@@ -215,20 +243,20 @@ def test_saved_and_exported_gives_the_same(name: str, tiny: Run) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_rule_works_without_the_engine(name: str) -> None:
     data = toy(kind_of(name))
-    sizes = data.train.dimensions
-    inner = {"system": "vae", "arguments": {**find("vae").tiny}}
-    system = assemble(
-        {"system": name, "arguments": {**find(name).tiny}} | ({"on": inner} if acts_on_another(find(name)) else {}),
-        sizes,
-    )
-    before = {key: value.clone() for key, value in system.state_dict().items()}
-    phase = system.phases()[0]
-    if phase.start:
-        phase.start(data)
-    for t in range(4):
-        losses = phase.step(data.train[:20].to("cpu"), Clock(step=t))
-        assert all(torch.isfinite(value) and not value.requires_grad for value in losses.values())
-    assert any(not torch.equal(value, before[key]) for key, value in system.state_dict().items())
+    question: dict[str, Any] = {"system": name, "arguments": {**find(name).tiny}}
+    if inner := acted_on(name):
+        question["on"] = {"system": inner, "arguments": {**find(inner).tiny}}
+    system = assemble(question, data.train.dimensions)
+    for phase in system.phases():
+        if phase.start:
+            phase.start(data)
+        if phase.epochs == 0:
+            continue
+        before = {key: value.clone() for key, value in system.state_dict().items()}
+        for t in range(4):
+            losses = phase.step(data.train[:20].to("cpu"), Clock(step=t))
+            assert all(torch.isfinite(value) and not value.requires_grad for value in losses.values())
+        assert any(not torch.equal(value, before[key]) for key, value in system.state_dict().items())
 
 
 def test_catalogue_is_not_empty() -> None:

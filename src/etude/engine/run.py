@@ -4,7 +4,7 @@ runs/vae-digits-3fa2c1/      system, data, hash of what was asked (seed included
     run.json        what was asked, the data and their hash, device, versions, commit, the command
     log.jsonl       a line per pass over the data; events for TensorBoard beside it
     checkpoint/     enough to go on
-    previews/       samples drawn during training
+    previews/       samples drawn during training, frames of a clustering
     model.safetensors   the served system, for use elsewhere
     scores.json     each metric on the test split
     report.html     one self-contained page
@@ -54,10 +54,18 @@ def codes(asked: Asked) -> dict[str, str]:
 
 
 def served(asked: Asked, system: System) -> Asked:
-    """The part of the question that names the served system."""
+    """The part of the question that names the served system and what it acts on."""
     while find(asked["system"]) is not type(system.served):
         asked = asked["on"]
-    return {"system": asked["system"], "arguments": asked["arguments"]}
+    return {key: asked[key] for key in ("system", "arguments", "on") if key in asked}
+
+
+def chain(asked: Asked) -> list[Asked]:
+    """The system that was asked for, the one that it acts on, and so on."""
+    found = [asked]
+    while "on" in found[-1]:
+        found.append(found[-1]["on"])
+    return found
 
 
 def folder_of(question: Asked, runs: Path) -> Path:
@@ -174,7 +182,7 @@ class Run:
     def other(self, given: Any) -> Batch:
         """Other data for the same system: the test split of a named data set, all of anything else.
 
-        Tables are prepared as the training data were.
+        Tables and documents are prepared as the training data were.
 
         Raises:
             InputError: their classes or sizes are not those of the training data.
@@ -183,20 +191,32 @@ class Run:
 
         kind: type[Batch] = getattr(kinds, self.record["kind"])
         preparation = self.record["preparation"]
-        if isinstance(given, str | Path) and "table" in preparation:
+        named = isinstance(given, str) and given in source.names()
+        if isinstance(given, str | Path) and not named and preparation.keys() & {"table", "text"}:
             return source.read(given, kind, preparation)
         splits = source.load(given, data_dir=self.record["data"]["data_dir"]).as_kind(kind)
-        taken = set(dimensions(find(self.record["served"]["system"])))
+        taken = {size for asked in chain(self.record["served"]) for size in dimensions(find(asked["system"]))}
         expected, got = ({k: sizes[k] for k in taken} for sizes in (self.record["dimensions"], splits.train.dimensions))
         classes = list(getattr(splits.train, "classes", ()))
         if got != expected or (taken & {"classes", "outputs"} and classes != self.record["classes"]):
             raise InputError(f"{splits.name} has {got}, classes {classes}: give data like those of {self.folder}")
-        return splits.test if isinstance(given, str) and given in source.names() else splits.together()
+        if splits.preparation.get("text") != preparation.get("text"):
+            raise InputError(f"{splits.name} counts other words than {self.folder} did: give documents, in files")
+        return splits.test if named else splits.together()
 
     def previews(self) -> dict[int, Tensor]:
         """Samples drawn during training, by the number of passes done."""
         files = sorted((self.folder / "previews").glob("epoch-*.safetensors"))
         return {int(file.stem.removeprefix("epoch-")): load_file(file)["samples"] for file in files}
+
+    def film(self) -> dict[int, dict[str, Tensor]]:
+        """A clustering from the placing of its centroids on, by the number of passes done; empty for other systems.
+
+        Each frame holds, of the first test examples, "codes" (m, latent) and "soft" assignments (m, K), and the
+        "centroids" (K, latent). The first frame is the clustering as k-means placed it.
+        """
+        files = sorted((self.folder / "previews").glob("clusters-*.safetensors"))
+        return {int(file.stem.removeprefix("clusters-")): load_file(file) for file in files}
 
     def update(self, **facts: Any) -> None:
         """Write facts into run.json."""

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -32,11 +32,13 @@ from etude.engine.progress import Progress
 from etude.engine.run import Asked, Run, assemble, codes, command_line, commit, folder_of, load, served, versions
 from etude.errors import InputError
 from etude.signature import acts_on_another, resolve
-from etude.systems.system import Clock, NonFiniteError, Phase, System
+from etude.systems.system import Clock, Clusterer, NonFiniteError, Phase, System
 
 CHECKPOINT_SHARE = 0.05  # of the time goes into checkpoints at the ends of passes, at most
 CHECKPOINT_SECONDS = 120.0  # between checkpoints within a long pass
 PREVIEW_SAMPLES = 256
+Precision = Literal["float32", "bf16"]
+PREVIEW_EXAMPLES = 1000  # of the test split, in a frame of the film of a clustering
 
 
 def train(
@@ -47,7 +49,7 @@ def train(
     quick: bool = False,
     seed: int = 0,
     device: str = "auto",
-    precision: Literal["float32", "bf16"] = "float32",
+    precision: Precision = "float32",
     data_dir: str | Path | None = None,
     target: str | None = None,
     runs: str | Path = "runs",
@@ -76,6 +78,8 @@ def train(
         InputError: something asked for is wrong, in one line.
         Stopped: a signal came; the run is saved.
     """
+    if precision not in get_args(Precision):
+        raise InputError(f"--precision {precision}: expected {' or '.join(get_args(Precision))}")
     place = _device(device)
     asked = ask(system, on, quick, arguments)
     splits = source.load(data if data is not None else _kind(asked).source, data_dir=data_dir, target=target)
@@ -159,6 +163,7 @@ def ask(system: str | type[System], on: str | None, quick: bool, given: dict[str
         if on is not None or inner:
             raise InputError(f"{name} acts on no other system: leave out --on")
         return asked
+    on = on or cls.acts_on
     if on is None:
         raise InputError(
             f"{name} acts on another system: name it, as in `etude train {name} --on vae`, or give a run's folder"
@@ -182,9 +187,10 @@ def _kind(asked: Asked) -> type[Batch]:
 def _start_from_runs(asked: Asked, system: torch.nn.Module) -> None:
     """Give a system that is acted on the weights of the run that it was asked for by."""
     if inner := asked.get("on"):
-        acted_on = system.get_submodule("on")
+        acted_on: Any = system.get_submodule("on")
         if "run" in inner:
             acted_on.load_state_dict(load(inner["run"]).weights())
+            acted_on.trained = True
         _start_from_runs(inner, acted_on)
 
 
@@ -252,8 +258,10 @@ class Loop:
         return max(1, len(self.splits.train) // phase.batch)
 
     def one_phase(self, phase: Phase) -> None:
-        if phase.start and self.place.epoch + self.place.step == 0:
-            phase.start(self.splits)
+        if self.place.epoch + self.place.step == 0:
+            if phase.start:
+                phase.start(self.splits)
+            self.frame(phase)
         for epoch in range(self.place.epoch, phase.epochs):
             began = time.monotonic()
             self.one_pass(phase, epoch)
@@ -321,7 +329,7 @@ class Loop:
         means = {name: float(values.double().mean()) for name, values in self.logged().items()}
         self.losses = {}
         with self.undisturbed():
-            validation = scores(self.system, self.splits.validation)
+            validation = scores(self.system, self.splits.validation) if phase.measured else {}
         line = {"phase": phase.name, "epoch": epoch + 1, "pass": self.place.passes, "step": self.place.total}
         line |= {"seconds": round(seconds, 4), "losses": means, "validation": validation}
         if distributed.rank() == 0:
@@ -330,6 +338,7 @@ class Loop:
             self.events(line)
         self.progress.end_of_pass(line)
         self.preview()
+        self.frame(phase)
         # a pass may take milliseconds: saves at the ends of passes take at most their share of the time
         if distributed.largest(time.monotonic() - self.saved_at > self.save_took / CHECKPOINT_SHARE):
             self.save()
@@ -350,9 +359,22 @@ class Loop:
         if number in self.wanted and hasattr(generator, "sample") and distributed.rank() == 0:
             with self.undisturbed():
                 samples = generator.sample(PREVIEW_SAMPLES)
-            folder = self.run.folder / "previews"
-            folder.mkdir(exist_ok=True)
-            write_tensors(folder / f"epoch-{number:04d}.safetensors", {"samples": samples})
+            self.keep("epoch", {"samples": samples})
+
+    def frame(self, phase: Phase) -> None:
+        """Keep what a phase makes of a clustering: codes, soft assignments and centroids, one frame a pass."""
+        clusterer = self.system.served
+        if phase.measured and isinstance(clusterer, Clusterer) and distributed.rank() == 0:
+            x = self.splits.test[:PREVIEW_EXAMPLES].to(self.system.device).tensors()["x"]
+            with self.undisturbed(), torch.no_grad():
+                frame = {"codes": clusterer.encode(x), "soft": clusterer.cluster(x), "centroids": clusterer.centroids}
+            self.keep("clusters", {name: tensor.float() for name, tensor in frame.items()})
+
+    def keep(self, name: str, tensors: dict[str, Tensor]) -> None:
+        """Write a preview, named after the passes done."""
+        folder = self.run.folder / "previews"
+        folder.mkdir(exist_ok=True)
+        write_tensors(folder / f"{name}-{self.place.passes:04d}.safetensors", tensors)
 
     @contextmanager
     def undisturbed(self) -> Iterator[None]:

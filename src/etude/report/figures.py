@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 INK = "#010203"  # stands for the page's own colour until the SVG is written
+DISC = "#1c2126"  # edge and number of a white disc
 COLOURS = ("#4c8ddb", "#e08a3c", "#4aa96c", "#d9534f", "#9a7fd1", "#a9785c", "#dd7fb8", "#8a9199", "#b5b33a", "#3fb3bf")
 STYLE: Any = {
     "svg.hashsalt": "etude",
@@ -31,6 +32,7 @@ STYLE: Any = {
     **{f"{part}.color": INK for part in ("text", "xtick", "ytick", "grid")},
     **{f"axes.{part}color": INK for part in ("edge", "label", "title")},
 }
+MOST_NAMED = 40  # rows of a plot, or centroids in a plane, whose names have room
 Series = tuple[Sequence[float], Sequence[float]]
 
 
@@ -133,30 +135,48 @@ def lines(axes: Sequence[str], x: Sequence[float], series: Mapping[str, Sequence
 
 
 def confusion(counts: Tensor, classes: Sequence[str]) -> str:
-    """A confusion matrix, a row for each true class; shaded by the root of the share of the row, so that mistakes show.
+    """A confusion matrix, a row for each true class, a column for each predicted one.
 
     Args:
         counts: (classes, classes) whole numbers.
         classes: the name of each class.
+    """
+    return crossed(counts, classes, classes, ("true", "predicted"))
+
+
+def crossed(counts: Tensor, rows: Sequence[str], columns: Sequence[str], labels: tuple[str, str]) -> str:
+    """Counts of pairs; shaded by the root of the share of the row, so that small shares show.
+
+    Args:
+        counts: (rows, columns) whole numbers.
+        rows: the name of each row.
+        columns: likewise.
+        labels: what the rows are, and the columns.
     """
     share = (counts / counts.sum(1, keepdim=True).clamp_min(1)).sqrt()
     shade = torch.tensor([0x4C, 0x8D, 0xDB]).div(255).expand(*share.shape, 3)
 
     def draw(axes: "Axes") -> None:
         axes.imshow(torch.cat([shade, share[..., None]], 2).numpy(), interpolation="none")
-        if len(classes) <= 20:
+        if max(counts.shape) <= 20:
             for row, line in enumerate(counts.tolist()):
                 for column, count in enumerate(line):
                     axes.text(column, row, str(count), ha="center", va="center", alpha=1 if count else 0.3)
-            axes.set_xticks(range(len(classes)), classes, rotation=90 if max(map(len, classes)) > 3 else 0)
-            axes.set_yticks(range(len(classes)), classes)
-        axes.set(xlabel="predicted", ylabel="true")
+            axes.set_xticks(range(len(columns)), columns, rotation=90 if max(map(len, columns)) > 3 else 0)
+            axes.set_yticks(range(len(rows)), rows)
+        axes.set(xlabel=labels[1], ylabel=labels[0])
 
-    side = 1.2 + 0.36 * min(len(classes), 20)
-    return _svg(draw, (side, side))
+    height, width = (1.2 + 0.36 * min(size, 20) for size in counts.shape)
+    return _svg(draw, (width, height))
 
 
-def plane(points: Tensor, y: Tensor | None, classes: Sequence[str], labels: tuple[str, str]) -> str:
+def plane(
+    points: Tensor,
+    y: Tensor | None,
+    classes: Sequence[str],
+    labels: tuple[str, str],
+    centroids: Tensor | None = None,
+) -> str:
     """Points in the plane, coloured by class.
 
     Args:
@@ -164,6 +184,7 @@ def plane(points: Tensor, y: Tensor | None, classes: Sequence[str], labels: tupl
         y: None, or (n,) classes.
         classes: the name of each class.
         labels: of the two axes.
+        centroids: (K, 2), numbered from 0 where they are drawn.
     """
 
     def draw(axes: "Axes") -> None:
@@ -176,10 +197,109 @@ def plane(points: Tensor, y: Tensor | None, classes: Sequence[str], labels: tupl
             axes.legend(
                 frameon=False, fontsize=8, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0
             )
+        if centroids is not None:
+            _mark(axes, centroids)
         axes.set(xlabel=labels[0], ylabel=labels[1])
         axes.grid()
 
     return _svg(draw, (4.6, 4.0))
+
+
+def _mark(axes: "Axes", centroids: Tensor) -> None:
+    """Numbered discs, readable upon points of any colour."""
+    named = len(centroids) <= MOST_NAMED
+    x, y = centroids.unbind(1)
+    axes.scatter(x, y, 90 if named else 20, "#ffffffc0", edgecolors=DISC, linewidths=1, zorder=3)
+    for place, (left, up) in enumerate(centroids.tolist() if named else []):
+        axes.text(left, up, str(place), color=DISC, ha="center", va="center_baseline", fontsize=7, zorder=4)
+
+
+def frame(points: Tensor, y: Tensor, centroids: Tensor, reach: tuple[Tensor, Tensor]) -> str:
+    """One picture of a film: points coloured by class and numbered centroids, in the same frame every time.
+
+    Args:
+        points: (n, 2).
+        y: (n,) classes.
+        centroids: (K, 2).
+        reach: lowest and highest corner of the frame, (2,) each.
+    """
+
+    def draw(axes: "Axes") -> None:
+        colours = [COLOURS[place % len(COLOURS)] for place in y.tolist()]
+        size = min(9, max(4, 2000 / len(points)))
+        axes.scatter(points[:, 0], points[:, 1], size, colours, linewidths=0, rasterized=True)
+        _mark(axes, centroids)
+        low, high = (corner.tolist() for corner in reach)
+        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xticks=[], yticks=[])
+
+    return _svg(draw, (3.1, 2.8))
+
+
+def bars(counts: Sequence[int], names: Sequence[str], labels: tuple[str, str]) -> str:
+    """A bar for each name, the first at the top, its number at its end.
+
+    Args:
+        counts: whole numbers in [0, inf).
+        names: of the bars; left out where they are many.
+        labels: what is counted, and what the names are.
+    """
+
+    def draw(axes: "Axes") -> None:
+        drawn = axes.barh(range(len(counts)), counts, color=COLOURS[0])
+        if len(counts) <= MOST_NAMED:
+            axes.bar_label(drawn, padding=2, fontsize=8)
+            axes.set_yticks(range(len(counts)), names)
+        axes.invert_yaxis()
+        axes.set(xlabel=labels[0], ylabel=labels[1])
+        axes.margins(x=0.12, y=0.02)
+
+    return _svg(draw, (3.4, 1 + 0.22 * min(max(len(counts), 5), MOST_NAMED)))
+
+
+def silhouettes(values: Tensor, c: Tensor, clusters: int) -> str:
+    """How well each example lies in its cluster: sorted bars, cluster after cluster; Rousseeuw 1987, figure 2.
+
+    Args:
+        values: (n,) silhouettes in [-1, 1].
+        c: (n,) clusters.
+        clusters: K.
+    """
+    mean = float(values.mean())
+
+    def draw(axes: "Axes") -> None:
+        begin, gap = 0.0, 0.01 * len(values)
+        middles = []
+        for place in range(clusters):
+            own = values[c == place].sort(descending=True).values
+            rows = begin + torch.arange(len(own))
+            axes.fill_betweenx(rows, 0, own, color=COLOURS[place % len(COLOURS)], linewidth=0.5)
+            middles.append(begin + len(own) / 2)
+            begin += len(own) + gap
+        axes.axvline(mean, color=INK, linewidth=1, linestyle="--", alpha=0.7)
+        axes.axvline(0, color=INK, linewidth=0.6)
+        axes.set_yticks(*((middles, range(clusters)) if clusters <= MOST_NAMED else ([],)))
+        axes.invert_yaxis()
+        axes.set(xlabel=f"silhouette (dashed: mean, {mean:.2f})", ylabel="cluster")
+
+    return _svg(draw, (3.4, 1 + 0.22 * min(max(clusters, 5), MOST_NAMED)))
+
+
+def cloud(x: Tensor, y: Tensor, labels: tuple[str, str]) -> str:
+    """Two quantities against one another, a point for each example.
+
+    Args:
+        x: (n,).
+        y: (n,).
+        labels: of the two axes.
+    """
+
+    def draw(axes: "Axes") -> None:
+        axes.scatter(x, y, 9, COLOURS[0], alpha=0.7, linewidths=0, rasterized=True)
+        axes.ticklabel_format(useOffset=False)
+        axes.set(xlabel=labels[0], ylabel=labels[1])
+        axes.grid()
+
+    return _svg(draw, (3.1, 2.5))
 
 
 def scatter(samples: Tensor, data: Tensor) -> str:

@@ -2,13 +2,18 @@
 
 import csv
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from etude.data import kinds, source
-from etude.data.kinds import walk
+from etude.data.files import visible_files
+from etude.data.folder import SUFFIXES, part_folders
+from etude.data.kinds import Batch, walk
+from etude.data.own import form
 from etude.engine.run import Run
 from etude.errors import InputError
 from etude.report.figures import sheet
@@ -52,21 +57,100 @@ def write_predictions(run: Run, path: Path, out: Path | None) -> str:
     verb = next((v for v in verbs if hasattr(system, v)), None)
     if verb is None:
         raise InputError(f"{run.folder}: {type(system).__name__} predicts nothing from input, try `etude sample`")
+    if verb == "cluster":
+        return write_clusters(run, path, out)
     batch = source.read(path, getattr(kinds, run.record["kind"]), run.record["preparation"])
     said = [getattr(system, verb)(part.tensors()["x"]) for part in walk(batch, system.device)]
     rows = [row for part in said for row in part.reshape(len(part), -1).tolist()]
+    examples = called(path, batch)
     if verb == "classify":
         header = ["example", "class", *classes]
-        table = [[i, classes[row.index(max(row))], *map(_short, row)] for i, row in enumerate(rows)]
+        table = [[i, classes[row.index(max(row))], *map(_short, row)] for i, row in zip(examples, rows, strict=True)]
     else:
         header = ["example", *(f"{verb}_{place}" for place in range(len(rows[0])))]
-        table = [[i, *map(_short, row)] for i, row in enumerate(rows)]
+        table = [[i, *map(_short, row)] for i, row in zip(examples, rows, strict=True)]
+    _write(header, table, out)
+    return f"{len(table)} predictions in {out}" if out else ""
+
+
+def write_clusters(run: Run, path: Path | None, out: Path | None) -> str:
+    """Write the cluster of each example, how sure it is, its class where that is known, and its soft assignments.
+
+    Args:
+        run: of a system that clusters.
+        path: new input; every example that the run was trained, validated and tested on where not given.
+        out: the CSV to write; standard output where not given.
+
+    Returns:
+        A line to print, empty without `out`.
+
+    Raises:
+        InputError: the input is not what the run was trained on, or its own data cannot be had again.
+    """
+    system: Any = run.system
+    table: list[list[Any]] = []
+    sizes: list[int] = []
+    classes: list[str] = []
+    for part, examples, batch in _own(run) if path is None else [_new(run, path)]:
+        soft = torch.cat([system.cluster(ready.tensors()["x"]) for ready in walk(batch, system.device)]).tolist()
+        sizes, classes = sizes or [0] * len(soft[0]), _classes(batch)
+        for place, (example, its) in enumerate(zip(examples, soft, strict=True)):
+            cluster = its.index(max(its))
+            sizes[cluster] += 1
+            told = [example, cluster, _short(its[cluster]), *classes[place : place + 1], *map(_short, its)]
+            table.append([*part, *told])
+    header = [*([] if path else ["part"]), "example", "cluster", "confidence", *(["class"] if classes else [])]
+    _write([*header, *(f"cluster_{place}" for place in range(len(sizes)))], table, out)
+    return f"{len(table)} examples in {out}, in clusters of {', '.join(map(str, sizes))}" if out else ""
+
+
+Part = tuple[list[str], list[Any], Batch]  # its name, where it has one; what to call its examples; they themselves
+
+
+def _new(run: Run, path: Path) -> Part:
+    batch = source.read(path, getattr(kinds, run.record["kind"]), run.record["preparation"])
+    return [], called(path, batch), batch
+
+
+def _own(run: Run) -> Iterator[Part]:
+    """Every example of the run's own data, once: as one part where nothing was held out."""
+    splits, asked = run.data(), run.record["data"]["asked"]
+    path = Path(asked) if asked not in source.names() and Path(asked).exists() else None
+    whole = torch.equal(splits.train.tensors()["x"], splits.test.tensors()["x"])
+    for part, batch in {"all": splits.train}.items() if whole else splits.parts().items():
+        yield [part], called(path, batch, part) if path else batch.index.tolist(), batch
+
+
+def _classes(batch: Any) -> list[str]:
+    """The name of each example's class, where they have one."""
+    y = getattr(batch, "y", None)
+    return [] if y is None or y.is_floating_point() else [batch.classes[place] for place in y.tolist()]
+
+
+def called(path: Path, batch: Batch, part: str | None = None) -> list[Any]:
+    """What to call the examples at a path: pictures and documents by their files, others by their row.
+
+    Args:
+        part: of the data at the path that the examples are, where they came as train, validation and test; a part that
+            did not come by itself was held out of train.
+    """
+    what = form(path)
+    if what in ("image", "text"):
+        return [path.name]
+    if what not in ("folder", "texts"):
+        return batch.index.tolist()
+    tops = part_folders(path) if part else {"train": path}
+    top = tops.get(part or "train", tops["train"])
+    files = sorted(visible_files(top, SUFFIXES if what == "folder" else (".txt",)))
+    return [str(files[place].relative_to(path)) for place in batch.index.tolist()]
+
+
+def _write(header: list[str], table: list[list[Any]], out: Path | None) -> None:
     if out is None:
         csv.writer(sys.stdout).writerows([header, *table])
-        return ""
+        return
     with out.open("w", newline="") as file:
         csv.writer(file).writerows([header, *table])
-    return f"{len(table)} predictions in {out}"
 
 
 def _short(value: Any) -> str:

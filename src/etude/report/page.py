@@ -11,7 +11,8 @@ from etude.engine.files import write_text
 from etude.engine.run import Asked, Run
 from etude.errors import InputError
 from etude.report import figures
-from etude.report.sections import SECTIONS, Figure, Section, View, history, shown
+from etude.report.sections import SECTIONS, history, shown
+from etude.report.view import Figure, Section, View
 
 
 def write(run: Run, data: Any = None) -> Path:

@@ -5,122 +5,24 @@ That is the kind of data, classes, and the verbs of the served system.
 
 import inspect
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import timedelta
-from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from etude.catalogue import find
-from etude.data.kinds import Images, Splits, Vectors, walk
-from etude.engine.run import Asked, Run
+from etude.data.kinds import Images, Vectors
+from etude.engine.run import Run
 from etude.metrics.classification import classified
 from etude.metrics.generation import nearest_examples
-from etude.report import figures
+from etude.report import clustering, figures
 from etude.report.figures import embed, sheet
-from etude.report.files import image_shape
 from etude.report.sheet import deviations
+from etude.report.view import PLOTTED, SHOWN, Drawing, Figure, Section, View, principal_plane
 from etude.signature import arguments
 from etude.systems.system import Classifier
-
-SHOWN = 10  # examples in a row
-PLOTTED = 3000  # points in a plot
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A picture or a plot as HTML, and the line under it."""
-
-    html: str
-    caption: str = ""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands under it.
-
-    Attributes:
-        title: the heading.
-        text: paragraphs.
-        figures: side by side where there is room.
-        head: names of the table's columns.
-        rows: of the table.
-        link: words, and the address they stand for.
-        code: shown as it is.
-        command: likewise, and taken whole by a click.
-    """
-
-    title: str
-    text: Sequence[str] = ()
-    figures: Sequence[Figure] = ()
-    head: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    link: tuple[str, str] | None = None
-    code: str = ""
-    command: str = ""
-
-
-@dataclass(frozen=True)
-class View:
-    """A run, the system it serves, and its data where they can be read."""
-
-    run: Run
-    system: Any
-    splits: Splits | None
-
-    @cached_property
-    def chain(self) -> list[Asked]:
-        """The system that was trained, the one it acts on, and so on."""
-        chain = [self.run.question]
-        while "on" in chain[-1]:
-            chain.append(chain[-1]["on"])
-        return chain
-
-    @cached_property
-    def test(self) -> Vectors | Images | None:
-        """The test split, where it holds rows of numbers or pictures."""
-        return self.splits.test if self.splits and isinstance(self.splits.test, Vectors | Images) else None
-
-    @cached_property
-    def labels(self) -> Tensor | None:
-        """The class of each test example, where they have one."""
-        y = self.test.y if self.test else None
-        return None if y is None or y.is_floating_point() else y
-
-    @cached_property
-    def range(self) -> tuple[float, float]:
-        """The numbers to draw as black and as white."""
-        train = self.splits.train.tensors()["x"] if self.splits else torch.zeros(1)
-        if not train.is_floating_point():
-            return 0, 1
-        low, high = (float(end) for end in torch.aminmax(train))
-        return (0, 1) if low >= 0 and high <= 1 else (low, high)
-
-    def pictured(self, x: Any) -> bool:
-        """Are these examples (n, ...) of data that are pictures?"""
-        shape = image_shape(self.run)
-        return shape is not None and isinstance(x, Tensor) and x[0].numel() == torch.Size(shape).numel()
-
-    def pictures(self, x: Tensor) -> Tensor:
-        """Examples as pictures (n, channels, height, width) in [0, 1]."""
-        low, high = self.range
-        return (x.reshape(-1, *self.run.record["shape"]) - low) / (high - low)
-
-    def examples(self) -> Tensor:
-        """A few test examples: the first of each class, then the first of the others."""
-        assert self.test is not None
-        first: dict[int, int] = {}
-        for place, c in enumerate([] if self.labels is None else self.labels.tolist()):
-            first.setdefault(c, place)
-        chosen = [first[c] for c in sorted(first)]
-        rest = [place for place in range(len(self.test)) if place not in chosen] if len(chosen) < SHOWN else []
-        return self.test[torch.tensor([*chosen, *rest][:SHOWN])].to("cpu").x
-
-
-Drawing = Callable[[View], Iterator[Section]]
 
 
 def idea(view: View) -> Iterator[Section]:
@@ -229,16 +131,21 @@ def reconstructions(view: View) -> Iterator[Section]:
 
 def latent(view: View) -> Iterator[Section]:
     """Codes of test examples in the plane; beside it the decoder's `grid`, where the code itself is two numbers."""
-    if view.test is None or not hasattr(view.system, "encode"):
-        return
-    codes = torch.cat([view.system.encode(batch.x).flatten(1) for batch in walk(view.test[:PLOTTED])])
-    if codes.shape[1] < 2:
+    codes = view.codes
+    if codes is None or codes.shape[1] < 2:
         return
     points, share = principal_plane(codes)
-    classes = view.run.record["classes"]
     labels = ("z1", "z2") if codes.shape[1] == 2 else ("first component", "second component")
-    y = None if view.labels is None else view.labels[:PLOTTED]
-    drawn = [Figure(figures.plane(points, y, classes, labels), "test examples" + (" by class" if classes else ""))]
+    centroids = None if view.soft is None else principal_plane(view.system.centroids, codes)[0]
+    drawn = []
+    if view.labels is not None or centroids is None:
+        classes = view.run.record["classes"]
+        y = None if view.labels is None else view.labels[:PLOTTED]
+        caption = "test examples" + (" by class" if classes else "")
+        drawn.append(Figure(figures.plane(points, y, classes, labels, centroids), caption))
+    if view.soft is not None:
+        c, names = view.soft[:PLOTTED].argmax(1), [f"cluster {place}" for place in range(view.soft.shape[1])]
+        drawn.append(Figure(figures.plane(points, c, names, labels, centroids), "test examples by cluster"))
     text = "Where the encoder puts the test examples"
     if codes.shape[1] > 2:
         text += f": two principal components of {codes.shape[1]} dimensions, with {share:.0%} of the variance"
@@ -246,16 +153,7 @@ def latent(view: View) -> Iterator[Section]:
         picture = sheet(view.pictures(grid), round(len(grid) ** 0.5), gap=0)
         caption = "what the decoder makes of the plane, from the prior's 5 % to its 95 % quantile"
         drawn.append(Figure(embed(picture, "decoded codes", 440), caption))
-    yield Section("Latent space", [text + "."], drawn)
-
-
-def principal_plane(codes: Tensor) -> tuple[Tensor, float]:
-    """Codes (n, dimensions) as points (n, 2), by their two principal components, and the share of the variance kept."""
-    if codes.shape[1] == 2:
-        return codes, 1.0
-    centred = codes.double() - codes.double().mean(0)
-    variances, directions = torch.linalg.eigh(centred.T @ centred)
-    return centred @ directions[:, -2:].flip(1), float(variances[-2:].sum() / variances.sum())
+    yield Section("Latent space", [text + ("." if centroids is None else "; numbers mark the centroids.")], drawn)
 
 
 def interpolation(view: View) -> Iterator[Section]:
@@ -374,9 +272,14 @@ SECTIONS: tuple[Drawing, ...] = (
     scores,
     samples,
     classification,
+    clustering.sizes,
+    clustering.surest,
+    clustering.baselines,
     curves,
     reconstructions,
     latent,
+    clustering.film,
+    clustering.pull,
     interpolation,
     nearest,
     hyperparameters,

@@ -22,7 +22,7 @@ from etude.functional.convolution import output_size
 from etude.metrics.reconstruction import reconstruction_error
 from etude.nn.activations import activation as activation_named
 from etude.nn.dense import dense
-from etude.systems.system import Clock, Losses, Paper, Phase, System, descend
+from etude.systems.system import Clock, Coder, Losses, Paper, Phase, descend
 
 Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "swish", "mish", "relu6"]
 KERNEL, STRIDE, PADDING = 3, 2, 1  # a convolution that halves height and width
@@ -50,7 +50,7 @@ def transposed(sizes: list[tuple[int, int, int]], activation: str) -> nn.Sequent
     return nn.Sequential(*layers)
 
 
-class Autoencoder(System):
+class Autoencoder(Coder):
     """Autoencoder over images, or over rows of numbers as images one pixel high.
 
     Args:
@@ -96,7 +96,7 @@ class Autoencoder(System):
         batch: int = 100,
     ) -> None:
         super().__init__()
-        self.output, self.epochs, self.batch = output, epochs, batch
+        self.latent, self.output, self.epochs, self.batch = latent, output, epochs, batch
         # deviates: ReLU; the paper's units are sigmoids
         # deviates: all layers learn at once; the paper pretrains them one by one as Boltzmann machines
         if layout == "dense":
@@ -132,17 +132,20 @@ class Autoencoder(System):
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """x' of x: (N, C, H, W) to (N, C, H, W)."""
-        return self.finish(self.decoder(self.encoder(x)))
+        return self.finish(self.decoder(self.code(x)))
+
+    def code(self, x: Tensor) -> Tensor:
+        """z of x: (N, C, H, W) to (N, L)."""
+        z: Tensor = self.encoder(x)
+        return z
+
+    def misfit(self, x: Tensor, z: Tensor) -> Tensor:
+        """Mean squared error over the pixels: (N,)."""
+        return (self.finish(self.decoder(z)) - x).square().flatten(1).mean(1)
 
     def finish(self, out: Tensor) -> Tensor:
         """What the last layer computes, in the range of the data."""
         return torch.sigmoid(out) if self.output == "sigmoid" else out
-
-    @torch.no_grad()
-    def encode(self, x: Tensor) -> Tensor:
-        """Codes: x (N, C, H, W) to (N, L)."""
-        code: Tensor = self.encoder(x)
-        return code
 
     @torch.no_grad()
     def decode(self, z: Tensor) -> Tensor:

@@ -131,6 +131,30 @@ def test_speed_is_told_of_every_benchmark_that_was_run(place: Path) -> None:
     assert table.splitlines()[2:] == ["| loop | 0.01 | 3.2 |", "| ODE | 20 |  |"]
 
 
+def test_speed_of_clustering_stands_beside_the_peak(place: Path) -> None:
+    (place / "benchmarks").mkdir()
+    told = {
+        "threads": 2,
+        "torch": "2.13.0",
+        "clustpy": "0.0.3",
+        "peak, GFLOP/s": {"float32": 300},
+        "rows": {"ClustPy": {"seconds": 9.0}},
+        "passes": {"pretraining: ClustPy": {"seconds": 0.5}},
+        "steps": {"float32": {"layer 1": {"GFLOP": 1.0}}},
+        "full protocol": {
+            "operations of the pretraining": 7.7e14,
+            "operations of a pass of refinement": 8.8e11,
+            "float32": {"minutes of the pretraining at the peak": 43.0},
+        },
+    }
+    (place / "benchmarks" / "clustering.json").write_text(json.dumps(told))
+    text = "\n".join(results.speed())
+    assert "2 threads, torch 2.13.0, ClustPy 0.0.3" in text
+    assert "300 GFLOP/s in float32" in text
+    assert "7.7e+14 operations" in text
+    assert "| float32 | 43 |" in text
+
+
 def test_checking_says_what_is_old_and_writing_mends_it(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file(place, entry(first))
     assert results.main(["--check"]) == 1

@@ -40,7 +40,7 @@ def results(findings: Findings) -> str:
 
 def speed() -> Iterator[str]:
     """What the benchmarks measured, each in one run: ratios to peers, and how soon something happens."""
-    found = {name: ROOT / "benchmarks" / f"{name}.json" for name in ("vae", "autodiff", "start")}
+    found = {name: ROOT / "benchmarks" / f"{name}.json" for name in ("vae", "autodiff", "clustering", "start")}
     read = {name: json.loads(path.read_text()) for name, path in found.items() if path.exists()}
     if read:
         yield "## Speed"
@@ -58,9 +58,31 @@ def speed() -> Iterator[str]:
             f"contestants take turns ({read['autodiff']['threads']} threads, {versions})."
         )
         yield _rows("program", read["autodiff"]["rows"])
+    if "clustering" in read:
+        yield from _clustering(read["clustering"])
     if "start" in read:
         rows = [[name, *map(number, row.values())] for name, row in read["start"].items()]
         yield _table(("what", "seconds", "promised"), rows)
+
+
+def _clustering(read: dict[str, Any]) -> Iterator[str]:
+    peaks = ", ".join(f"{value} GFLOP/s in {name}" for name, value in read["peak, GFLOP/s"].items())
+    full = read["full protocol"]
+    yield (
+        "DEC (784-500-500-2000-10, batch 256) on 10,000 digits of MNIST beside ClustPy's, each weight pretrained for "
+        f"as many passes: contestants take turns in one run ({read['threads']} threads, torch {read['torch']}, ClustPy "
+        f"{read['clustpy']}); the largest matrix product of the same run reached {peaks}."
+    )
+    yield _rows("contestant", read["rows"])
+    yield _rows("pass", read["passes"])
+    for precision, steps in read["steps"].items():
+        yield f"A step of each phase in {precision}, beside what its products need at the peak:"
+        yield _rows("phase", steps)
+    yield (
+        f"DEC's full protocol on MNIST pretrains in {number(full['operations of the pretraining'])} operations, and "
+        f"refines in {number(full['operations of a pass of refinement'])} a pass:"
+    )
+    yield _rows("precision", {name: full[name] for name in read["steps"]})
 
 
 def _rows(first: str, rows: dict[str, dict[str, Any]]) -> str:

@@ -83,7 +83,8 @@ def test_predict_classes_of_new_pictures(mlp: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def dec(folder: Path) -> Path:
-    words = ["--on.hidden", "8", "--on.latent", "3", "--on.layer-epochs", "1", "--on.epochs", "3", "--epochs", "2"]
+    words = ["--on.hidden", "16", "--on.latent", "3", "--on.layer-epochs", "8", "--on.epochs", "12", "--epochs", "2"]
+    words += ["--on.rate", "0.3", "--on.batch", "32"]
     assert main(["train", "dec", "--runs", str(folder), "--restarts", "2", "--quiet", *words]) == 0
     return next(folder.glob("dec-*"))
 

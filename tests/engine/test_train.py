@@ -486,10 +486,11 @@ CLUSTERING: dict[str, Any] = {
     "tolerance": 0.0,
     "epochs": 4,
     "batch": 6,
-    "on.hidden": (8,),
+    "on.hidden": (32,),
     "on.latent": 2,
-    "on.layer_epochs": 1,
-    "on.epochs": 2,
+    "on.rate": 0.3,
+    "on.layer_epochs": 10,
+    "on.epochs": 30,
     "on.batch": 6,
 }
 

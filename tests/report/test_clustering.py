@@ -16,7 +16,14 @@ from etude.report import clustering, page
 from etude.report.view import Section, View
 
 DEC: dict[str, Any] = {"epochs": 8, "batch": 20, "restarts": 2, "tolerance": 0.0}
-ENCODER: dict[str, Any] = {"on.hidden": (16,), "on.latent": 3, "on.layer_epochs": 3, "on.epochs": 8, "on.batch": 20}
+ENCODER: dict[str, Any] = {
+    "on.hidden": (32,),
+    "on.latent": 3,
+    "on.rate": 0.3,
+    "on.layer_epochs": 10,
+    "on.epochs": 30,
+    "on.batch": 20,
+}
 TOPICS = {"sea": "The sailors sailed the ship over stormy seas", "farm": "Farmers harvest wheat and feed their cattle"}
 NOISE = (torch.rand(60, 8, 8, generator=torch.Generator().manual_seed(0)) * 255).byte()
 

@@ -81,7 +81,14 @@ def test_a_generator_predicts_nothing(runs: dict[str, Run], tmp_path: Path) -> N
 
 
 DEC: dict[str, Any] = {"epochs": 2, "batch": 20, "restarts": 2}
-ENCODER: dict[str, Any] = {"on.hidden": (8,), "on.latent": 2, "on.layer_epochs": 1, "on.epochs": 2, "on.batch": 20}
+ENCODER: dict[str, Any] = {
+    "on.hidden": (32,),
+    "on.latent": 2,
+    "on.rate": 0.3,
+    "on.layer_epochs": 10,
+    "on.epochs": 30,
+    "on.batch": 20,
+}
 
 
 def clustered(folder: Path, data: Any, **more: Any) -> Run:

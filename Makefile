@@ -57,6 +57,7 @@ bench: .venv/.bench
 	$(BIN)/python benchmarks/vae.py
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/autodiff.py
+	$(BIN)/python benchmarks/clustering.py
 
 docs: .venv/.docs
 	$(BIN)/python docs/pages.py

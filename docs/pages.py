@@ -80,7 +80,7 @@ def system_page(entry: Entry, findings: dict[tuple[str, str], dict[str, Any]]) -
     assert entry.file is not None
     system, tree = find(entry.name), ast.parse(entry.file.read_text())
     title, _, idea = (ast.get_docstring(tree) or "").partition("\n")
-    paper, on = system.paper, " --on vae" if acts_on_another(system) else ""
+    paper, on = system.paper, " --on vae" if acts_on_another(system) and not system.acts_on else ""
     sizes = ", ".join(f"`{name}`" for name in dimensions(system))
     parts = [
         f"# {entry.name}",
@@ -89,7 +89,9 @@ def system_page(entry: Entry, findings: dict[tuple[str, str], dict[str, Any]]) -
         f"```console\n$ etude train {entry.name}{on} --quick\n$ etude show {entry.name}\n```",
         docstring(idea),
         "## Hyperparameters",
-        f"Learns from `{system.kind.__name__}`; takes {sizes} from the data." if sizes else "Acts on another system.",
+        f"Acts on another system{f', `{system.acts_on}` where none is named' if system.acts_on else ''}."
+        if acts_on_another(system)
+        else f"Learns from `{system.kind.__name__}`; takes {sizes} from the data.",
         table(
             ("argument", "default", "expects", "what it is", "source of the default"),
             [

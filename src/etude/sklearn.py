@@ -2,13 +2,14 @@
 
 >>> from sklearn.datasets import load_iris
 >>> from etude.sklearn import DEC
->>> DEC(n_clusters=3, hidden=(32,), latent=2, random_state=0).fit_predict(load_iris().data).shape
+>>> DEC(n_clusters=3, hidden=(32,), latent=2, pretrain_rate=0.5, random_state=0).fit_predict(load_iris().data).shape
 (150,)
 
 They keep scikit-learn's conventions (pipelines, `clone`, searches over parameters, `set_output`) and train through the
 same door as `etude train`, in a folder that is gone when `fit` returns. Every example is trained on. As for k-means,
 features should have comparable scales. Defaults are those of the systems, but for the sizes of layers and steps and the
-numbers of passes: these suit thousands of examples and take a minute, where the papers' take hours.
+numbers of passes: these suit thousands of examples and take a minute, where the papers' take hours. Few examples make
+few steps: raise the rate of the pretraining or its passes, as above.
 
 A fitted estimator works on the CPU, wherever it was trained, so that its pickle opens anywhere.
 """

@@ -12,6 +12,8 @@ from torch.optim import SGD, Adam
 from etude.data.kinds import Splits, Vectors
 from etude.errors import InputError
 from etude.metrics.clustering import SUPERVISED, UNSUPERVISED
+from etude.systems.autoencoders.stacked_autoencoder import StackedAutoencoder
+from etude.systems.clustering.dec import DEC
 from etude.systems.system import Clusterer, Coder, NonFiniteError, Phase, System, descend, optimizers
 
 
@@ -184,3 +186,10 @@ def test_centroids_are_placed_among_the_codes_of_training_examples() -> None:
     assert all(torch.equal(value, before[name]) for name, value in system.on.state_dict().items())
     with pytest.raises(InputError, match="3 clusters among 2 examples: give fewer --clusters"):
         system.place(Splits(train[:2], other, other))
+
+
+def test_codes_that_hardly_differ_are_not_clustered() -> None:
+    rows = Vectors(torch.rand(40, 6))
+    system = DEC(StackedAutoencoder(6, hidden=(5,), latent=2), None, clusters=3)
+    with pytest.raises(InputError, match=r"the codes hardly differ .* train the autoencoder longer or faster"):
+        system.place(Splits(rows, rows, rows))

@@ -30,8 +30,9 @@ def fidelity_sheet(name: str) -> Iterator[Any]:
     yield Text(f"{entry.summary}\n", style="bold")
     yield Text(f"paper   {paper.authors} ({paper.year}). {paper.title}. {paper.link}")
     yield Text(f"file    {entry.file}")
+    learner = find(system.acts_on) if system.acts_on else system
     yield Text(
-        f"learns  from {system.kind.__name__}; takes {', '.join(dimensions(system)) or 'no sizes'} from the data"
+        f"learns  from {learner.kind.__name__}; takes {', '.join(dimensions(system)) or 'no sizes'} from the data"
     )
     table = Table(
         "argument",
@@ -61,7 +62,7 @@ def fidelity_sheet(name: str) -> Iterator[Any]:
             else finding["verdict"] + (" (stale: the code has changed since)" if finding["stale"] else "")
         )
         yield Text(f"  {claim.statement} ({claim.source}): {verdict}")
-    on = " --on vae" if acts_on_another(system) else ""
+    on = " --on vae" if acts_on_another(system) and not system.acts_on else ""
     yield Text(f"quick   etude train {name}{on} --quick")
 
 

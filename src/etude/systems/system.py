@@ -16,7 +16,7 @@ from etude.nn.clusters import Clusters
 
 Losses = dict[str, Tensor]
 
-LEAST_SPREAD = 0.01  # of codes, relative to the scale of Student's t distribution, which cannot tell closer ones apart
+LEAST_SPREAD = 1e-3  # of codes; soft assignments of closer ones are all the same in float32
 
 
 class Metric(Protocol):
@@ -198,7 +198,7 @@ class Clusterer(System):
             raise InputError(f"{self.clusters} clusters among {len(splits.train)} examples: give fewer --clusters")
         codes = self.codes(splits.train)
         spread = float(codes.var(0, correction=0).sum().sqrt())
-        if spread < LEAST_SPREAD:
+        if self.clusters > 1 and spread < LEAST_SPREAD and not self.among.placed:
             raise InputError(
                 f"the codes hardly differ (standard deviation {spread:.1g}), so there is nothing to cluster: train the "
                 "autoencoder longer or faster (--on.epochs, a smaller --on.batch, a larger --on.rate)"

@@ -20,7 +20,7 @@ STEPS = {"layer": 50_000, "all layers": 100_000}  # of the paper's pretraining, 
 Passes = Mapping[str, float]
 MNIST = {"rate": 1.0, "layer_epochs": 4, "epochs": 12, "batch": 256}
 SMALL = {"rate": 1.0, "layer_epochs": 10, "epochs": 30, "batch": 128}
-NEWS = {"rate": 1.0, "layer_epochs": 3, "epochs": 8, "batch": 128}
+NEWS = {"rate": 1.0, "layer_epochs": 2, "epochs": 6, "batch": 128}
 SMALLER = {"rate": 0.3, "layer_epochs": 10, "epochs": 30, "batch": 32}
 HARDER = {"rate": 0.5, "layer_epochs": 8, "epochs": 20, "batch": 64}
 
@@ -152,7 +152,7 @@ def mnist(lab: Lab) -> Finding:
 )
 def reuters(lab: Lab) -> Finding:
     data = whole(lab, "reuters-r8")
-    numbers = table_two(lab, data, NEWS, epochs=15)
+    numbers = table_two(lab, data, NEWS, epochs=10)
     note = (
         f"Reuters R8, {len(data.train):,} stories of 8 topics, half of them of one; the paper's Reuters-10k has 4 "
         "topics and is not to be had. TF-IDF of the 2,000 most frequent stems of the training documents. "

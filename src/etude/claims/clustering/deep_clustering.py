@@ -47,7 +47,9 @@ def unbalanced(lab: Lab) -> Splits:
     return Splits(some, some[:1000], some, "mnist-zipf")
 
 
-def table(lab: Lab, learned: Splits, data: Splits, passes: Passes, arms: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def table(
+    lab: Lab, learned: Splits, data: Splits, passes: Passes, arms: dict[str, dict[str, Any]], epochs: int
+) -> dict[str, Any]:
     """ACC and NMI of each arm on some data, from one autoencoder a seed, which learned from the same or others."""
     accuracy: dict[str, list[float]] = {"k-means on the codes": [], **{arm: [] for arm in arms}}
     information: dict[str, list[float]] = {arm: [] for arm in arms}

@@ -1,5 +1,4 @@
-"""IDEC, improved deep embedded clustering: Guo et al., "Improved deep embedded clustering with local structure
-preservation", 2017.
+"""IDEC: Guo et al., "Improved deep embedded clustering with local structure preservation", 2017.
 
     L   = L_r + gamma L_c                                      (6)
     L_r = sum_i |x_i - g(z_i)|^2                               (8)

@@ -1,5 +1,7 @@
 """The Python door: train on names, paths, arrays and tensors; load what was trained."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,3 +97,8 @@ def test_bf16_learns_as_float32_does(tmp_path: Path) -> None:
     ]
     assert scores[1]["elbo"] == pytest.approx(scores[0]["elbo"], rel=0.02)
     assert scores[1] != scores[0]
+
+
+def test_training_waits_for_neither_scipy_nor_scikit_learn() -> None:
+    program = "import sys, etude.api; print(*{name.partition('.')[0] for name in sys.modules} & {'scipy', 'sklearn'})"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"

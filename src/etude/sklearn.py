@@ -238,7 +238,7 @@ class DeepClustering(DeepClusterer):
     Args: those of `DeepClusterer`, and
         clustering: the losses that make clusters.
         others: the losses that keep codes honest or the clusters of the wanted sizes.
-        weights: of all losses, `clustering` first; 1 each where not given.
+        weights: of all losses, `clustering` first; the system's own where not given.
         schedule: of the share of `clustering` in the sum.
         alpha: that share, at its end for a ramp.
         sizes: wanted of the clusters, in any unit; equal where not given.

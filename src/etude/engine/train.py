@@ -89,10 +89,7 @@ def train(
     if previews:
         question["previews"] = list(previews)
     run = Run(folder_of(question, Path(runs)))
-    if run.begun and run.record.get("code") != codes(question):
-        if not run.finished:
-            raise InputError(f"{run.folder} was begun by code that has changed since: delete it to train again")
-        Progress(quiet).note(f"{run.folder} was trained by code that has changed since: delete it to train again")
+    _of_this_code(run, question, quiet)
     if run.finished:
         return run
     told = str(data) if isinstance(data, str | Path) else name if data is None else None
@@ -112,6 +109,14 @@ def train(
                 loop = Loop(built.to(place), splits.place(place), run, seed, precision, previews, progress)
                 loop.run_to_the_end()
     return run
+
+
+def _of_this_code(run: Run, question: Asked, quiet: bool) -> None:
+    """Refuse to go on with a run that other code began; tell of one that other code finished."""
+    if run.begun and run.record.get("code") != codes(question):
+        if not run.finished:
+            raise InputError(f"{run.folder} was begun by code that has changed since: delete it to train again")
+        Progress(quiet).note(f"{run.folder} was trained by code that has changed since: delete it to train again")
 
 
 @contextmanager

@@ -1,14 +1,12 @@
 """What the page shows of a clustering, on the test split: sizes, examples, baselines, a film, what pulls on the codes.
 
 With classes, each cluster is named by the class that the one-to-one matching gives it; without, everything is shown
-that can be.
+that can be. SciPy and scikit-learn are imported where they are used: a training would wait a second for them.
 """
 
 from collections.abc import Iterator, Sequence
 
 import torch
-from scipy.stats import spearmanr
-from sklearn.metrics import silhouette_samples, silhouette_score
 from torch import Tensor
 
 from etude.functional.clustering import hardened, hardening_loss, soft_assignment
@@ -29,6 +27,8 @@ def sizes(view: View) -> Iterator[Section]:
     """How large the clusters are, how well their examples lie in them, and which classes they hold."""
     if view.soft is None or view.codes is None:
         return
+    from sklearn.metrics import silhouette_samples
+
     c, clusters = view.soft.argmax(1), view.soft.shape[1]
     counts = torch.bincount(c, minlength=clusters)
     what = "cluster" if view.labels is None else "cluster (its class)"
@@ -159,8 +159,8 @@ def baselines(view: View) -> Iterator[Section]:
     }
     text = (
         f"The first {part:,} test examples, clustered among themselves by methods that train no network, and by this "
+        "system, which learned from the training examples."
     )
-    text += "system, which learned from the training examples."
     rows: list[tuple[str, ...]]
     head: tuple[str, ...]
     if view.labels is not None:
@@ -175,11 +175,13 @@ def baselines(view: View) -> Iterator[Section]:
 
 def silhouette_of(x: Tensor, c: Tensor) -> str:
     """The mean silhouette, as it is shown."""
+    from sklearn.metrics import silhouette_score
+
     return f"{silhouette_score(x.double().numpy(), c.numpy()):.3f}" if 1 < len(c.unique()) < len(c) else "one cluster"
 
 
 def film(view: View) -> Iterator[Section]:
-    """The codes from the beginning to the end of the last phase, in one plane: that of the last frame."""
+    """The codes from the placing of the centroids to the end, in one plane: that of the last frame."""
     frames = view.run.film()
     if not frames:
         return
@@ -211,6 +213,8 @@ def pull(view: View) -> Iterator[Section]:
     frames = view.run.film()
     if not frames:
         return
+    from scipy.stats import spearmanr
+
     first = frames[min(frames)]
     q, force = pulls(first["codes"], first["centroids"])
     confidence, c = q.max(1)

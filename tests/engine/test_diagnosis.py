@@ -84,12 +84,12 @@ def test_leaves_no_hooks(system: System, toy: Splits) -> None:
 
 
 @pytest.mark.parametrize("limit", [100, 64, 33, 12, 1])
-def test_batch_that_fits_is_the_largest_half_of_a_half(limit: int) -> None:
+def test_batch_that_fits_has_a_quarter_to_spare(limit: int) -> None:
     def attempt(size: int) -> None:
         if size > limit:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
 
-    expected = next(size for size in (50, 25, 12, 6, 3, 1) if size <= limit)
+    expected = next(size for size in (50, 25, 12, 6, 3, 1) if size + size // 4 <= limit)
     assert batch_that_fits(100, attempt) == expected
 
 

@@ -27,6 +27,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 from etude.data import source
+from etude.engine.products import products
 from etude.engine.train import train
 
 Precision = Literal["float32", "bf16"]
@@ -108,14 +109,12 @@ def etude(precision: Precision, seed: int, epochs: int) -> tuple[list[float], fl
 def peak(precision: str) -> float:
     """Operations a second of a large matrix product, best of several."""
     a = torch.randn(2048, 2048, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
     times = []
-    for _ in range(8):
-        began = time.perf_counter()
-        a @ a
-        times.append(time.perf_counter() - began)
-    torch.set_float32_matmul_precision(before)
+    with products(a.device):
+        for _ in range(8):
+            began = time.perf_counter()
+            a @ a
+            times.append(time.perf_counter() - began)
     return 2 * 2048**3 / min(times)
 
 
@@ -130,17 +129,14 @@ def limit(precision: Precision) -> dict[str, float]:
     for weight in weights:
         weight.grad = torch.randn_like(weight)
 
-    def products() -> None:
+    def multiply() -> None:
         for (x, weight), error in zip(layers, errors, strict=True):
             x @ weight.T, error.T @ x
         for (_, weight), error in zip(layers[1:], errors[1:], strict=True):
             error @ weight
 
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
-    took = {"products alone, ms": median_ms(products), "fused Adam alone, ms": median_ms(optimizer.step)}
-    torch.set_float32_matmul_precision(before)
-    return took
+    with products(torch.device("cpu")):
+        return {"products alone, ms": median_ms(multiply), "fused Adam alone, ms": median_ms(optimizer.step)}
 
 
 def median_ms(work: Callable[[], Any]) -> float:

@@ -157,7 +157,7 @@ def test_every_parameter_reaches_the_system(estimator: DeepClusterer, monkeypatc
         return run
 
     monkeypatch.setattr("etude.sklearn.train", train)
-    monkeypatch.setattr("etude.systems.system.LEAST_SPREAD", 0.0)
+    monkeypatch.setattr("etude.systems.clusterer.LEAST_SPREAD", 0.0)
     estimator.fit(X)
     own, on = asked["arguments"], asked["on"]["arguments"]
     reached = own | {name: on[name] for name in ("hidden", "latent", "layer_epochs")}

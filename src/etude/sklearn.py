@@ -36,7 +36,7 @@ from etude.errors import InputError
 from etude.functional.clustering import Schedule
 from etude.metrics.clustering import clustered
 from etude.signature import arguments
-from etude.systems.system import Clusterer
+from etude.systems.clusterer import Clusterer
 
 __all__ = ["DCN", "DEC", "IDEC", "DeepClustering"]
 

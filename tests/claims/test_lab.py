@@ -25,7 +25,7 @@ from etude.data.kinds import Images, Splits
 from etude.engine.run import Run
 from etude.engine.train import train
 from etude.errors import InputError
-from etude.systems import system
+from etude.systems import clusterer
 from etude.systems.feedforward.lenet import RUBBISH, LeNet
 from etude.systems.gans.gan import GAN
 
@@ -171,6 +171,14 @@ def test_claims_do_not_assert() -> None:
         assert all("isinstance" in ast.unparse(test) for test in asserted)
 
 
+def test_a_difference_is_clear_above_its_standard_error() -> None:
+    difference = lab.gain(lab.spread([3.0, 5.0, 4.0]), lab.spread([1.0, 5.0, 3.0]))
+    assert difference == {"mean": 1.0, "deviation": 1.0, "values": [2.0, 0.0, 1.0]}
+    assert lab.clear(difference)  # the standard error is 0.58
+    assert not lab.clear({"mean": 0.5, "deviation": 1.0, "values": [0.0] * 3})
+    assert not lab.clear(lab.spread([0.0, 0.0]))
+
+
 class ShortLab(Lab):
     """Every run cut to a few steps of 20 examples: 80 passes of a VAE on MNIST, where claims look at them, else 3."""
 
@@ -211,7 +219,7 @@ def lab_of_few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         patch.setattr(source, "_named", lambda name: lambda data_dir: small(name))
         patch.setattr(gan, "normal", lambda: draws)
         patch.setattr(vae, "LONGEST", 3)
-        patch.setattr(system, "LEAST_SPREAD", 0.0)
+        patch.setattr(clusterer, "LEAST_SPREAD", 0.0)
         for name, value in SHORT.items():
             patch.setattr(autodiff, name, value)
         for module in (mlp, vae, gan, ema, autodiff, dec, idec, dcn, deep_clustering):

@@ -18,7 +18,8 @@ from etude.engine.run import Run, assemble
 from etude.engine.stopping import Stopped
 from etude.engine.train import Loop, train
 from etude.signature import acts_on_another, arguments, dimensions
-from etude.systems.system import Classifier, Clock, Clusterer, Coder, System
+from etude.systems.clusterer import Clusterer, Coder
+from etude.systems.system import Classifier, Clock, System
 
 NAMES = sorted(entries())
 CLASSES = 3

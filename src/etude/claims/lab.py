@@ -114,6 +114,17 @@ def spread(values: Iterable[float]) -> dict[str, Any]:
     return {"mean": statistics.fmean(each), "deviation": deviation, "values": each}
 
 
+def gain(better: dict[str, Any], worse: dict[str, Any]) -> dict[str, Any]:
+    """Mean, deviation and values of the difference of two spreads, seed by seed."""
+    return spread(a - b for a, b in zip(better["values"], worse["values"], strict=True))
+
+
+def clear(difference: dict[str, Any]) -> bool:
+    """Is the mean of a spread of differences above its standard error?"""
+    error: float = difference["deviation"] / len(difference["values"]) ** 0.5
+    return bool(difference["mean"] > error)
+
+
 def claims(name: str) -> list[Claim]:
     """The claims about a system or a library, in the order of their file (`claims/` mirrors `systems/`)."""
     known = [*entries(), *LIBRARIES]

@@ -32,7 +32,8 @@ from etude.engine.progress import Progress
 from etude.engine.run import Asked, Run, assemble, codes, command_line, commit, folder_of, load, served, versions
 from etude.errors import InputError
 from etude.signature import acts_on_another, resolve
-from etude.systems.system import Clock, Clusterer, NonFiniteError, Phase, System
+from etude.systems.clusterer import Clusterer
+from etude.systems.system import Clock, NonFiniteError, Phase, System
 
 CHECKPOINT_SHARE = 0.05  # of the time goes into checkpoints at the ends of passes, at most
 CHECKPOINT_SECONDS = 120.0  # between checkpoints within a long pass
@@ -265,12 +266,14 @@ class Loop:
     def one_phase(self, phase: Phase) -> None:
         if self.place.epoch + self.place.step == 0:
             if phase.start:
-                phase.start(self.splits)
+                with self.autocast():
+                    phase.start(self.splits)
             self.frame(phase)
         for epoch in range(self.place.epoch, phase.epochs):
             began = time.monotonic()
             self.one_pass(phase, epoch)
-            settled = phase.done is not None and phase.done(self.splits)
+            with self.autocast():
+                settled = phase.done is not None and phase.done(self.splits)
             self.place = replace(self.place, epoch=epoch + 1, step=0, passes=self.place.passes + 1)
             if settled or epoch + 1 == phase.epochs:
                 self.place = replace(self.place, phase=self.place.phase + 1, epoch=0)
@@ -321,10 +324,12 @@ class Loop:
 
     def attempt(self, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
         batch = self.splits.train[index].to(self.system.device)
-        if self.precision == "bf16":
-            with torch.autocast(batch.index.device.type, torch.bfloat16):
-                return phase.step(batch, clock)
-        return phase.step(batch, clock)
+        with self.autocast():
+            return phase.step(batch, clock)
+
+    def autocast(self) -> torch.autocast:
+        """Lets the rule compute in bfloat16, where that was asked for."""
+        return torch.autocast(self.system.device.type, torch.bfloat16, enabled=self.precision == "bf16")
 
     def _kept(self) -> str:
         saved = sorted((self.run.folder / "checkpoint").glob("step-*"))

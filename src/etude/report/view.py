@@ -12,7 +12,7 @@ from etude.data.kinds import Images, Splits, Vectors, walk
 from etude.engine.run import Asked, Run, chain
 from etude.metrics.clustering import clustered
 from etude.report.files import image_shape
-from etude.systems.system import Clusterer
+from etude.systems.clusterer import Clusterer
 
 SHOWN = 10  # examples in a row
 PLOTTED = 3000  # points in a plot

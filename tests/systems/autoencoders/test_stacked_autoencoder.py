@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from torch import Tensor, nn
 
 from etude.data.kinds import Splits, Vectors, split
-from etude.systems.autoencoders.stacked_autoencoder import StackedAutoencoder
+from etude.systems.autoencoders.stacked_autoencoder import StackedAutoencoder, struck
 from etude.systems.system import Clock
 
 SMALL: dict[str, Any] = {"hidden": (7, 6), "latent": 2}
@@ -38,7 +38,8 @@ def names(*layers: str) -> set[str]:
 
 
 @pytest.mark.parametrize("place", [0, 1, 2])
-def test_equations_6_to_9_by_hand(place: int) -> None:
+def test_equations_6_to_9_by_hand(place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etude.systems.autoencoders.stacked_autoencoder.struck", nn.functional.dropout)
     system, x = built(rate=0.1, dropout=0.4), rows()
     system.scale.fill_(0.5)
     by_hand = copy.deepcopy(system)
@@ -228,3 +229,26 @@ def test_pretraining_makes_layers_restore_what_they_are_given() -> None:
         losses = [float(phase.step(x, Clock(step=t))["loss"]) for t in range(300)]
         assert losses[-1] < 0.5 * losses[0], phase.name
     assert float(system.misfit(x.x, system.encode(x.x)).detach().mean()) < 0.1
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.7])
+@pytest.mark.parametrize("shape", [(500, 401), (1, 3)])
+def test_struck_is_dropout(share: float, shape: tuple[int, int]) -> None:
+    """What is kept is scaled up, each number is struck out by itself, and gradients go the same way."""
+    torch.manual_seed(0)
+    x = torch.rand(shape).add(0.5).requires_grad_()
+    y = struck(x, share)
+    kept = y != 0
+    torch.testing.assert_close(y, torch.where(kept, x / (1 - share), 0.0))
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    torch.testing.assert_close(slope, kept / (1 - share))
+    if x.numel() > 1000:
+        error = (share * (1 - share) / x.numel()) ** 0.5
+        assert abs(float((~kept).double().mean()) - share) <= 4 * error
+        together = (~kept[:, 1:] & ~kept[:, :-1]).double().mean()
+        assert abs(float(together) - share**2) <= 6 * error
+
+
+def test_struck_differs_from_draw_to_draw() -> None:
+    x = torch.ones(10, 100)
+    assert not torch.equal(struck(x, 0.5), struck(x, 0.5))

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from etude.data.kinds import Splits, Vectors
-from etude.systems.system import Clusterer, Coder, Phase
+from etude.systems.clusterer import Clusterer, Coder
+from etude.systems.system import Phase
 
 
 class Table(Coder):

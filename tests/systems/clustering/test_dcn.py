@@ -85,7 +85,7 @@ def test_a_network_that_stands_still_leaves_k_means() -> None:
 
 
 def test_without_a_pull_the_network_is_trained_as_an_autoencoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etude.systems.system.LEAST_SPREAD", 0.0)
+    monkeypatch.setattr("etude.systems.clusterer.LEAST_SPREAD", 0.0)
     torch.manual_seed(0)
     x = Vectors(drawn(0, 20, 6))
     on = StackedAutoencoder(6, hidden=(5,), latent=2)

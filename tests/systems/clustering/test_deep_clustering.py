@@ -123,7 +123,7 @@ def test_the_scale_of_the_codes_does_not_matter(name: str) -> None:
 
 def test_a_ramp_does_not_stop_before_its_end() -> None:
     for schedule, settled in (("joint", True), ("pretrain", True), ("ramp", False)):
-        assert placed(schedule=schedule).settled(numbers(30)) is settled
+        assert placed(schedule=schedule).ended(numbers(30)) is settled
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ from etude.functional.convolution import output_size
 from etude.metrics.reconstruction import reconstruction_error
 from etude.nn.activations import activation as activation_named
 from etude.nn.dense import dense
-from etude.systems.system import Clock, Coder, Losses, Paper, Phase, descend
+from etude.systems.clusterer import Coder
+from etude.systems.system import Clock, Losses, Paper, Phase, descend
 
 Activation = Literal["identity", "sigmoid", "tanh", "relu", "leaky_relu", "prelu", "elu", "swish", "mish", "relu6"]
 KERNEL, STRIDE, PADDING = 3, 2, 1  # a convolution that halves height and width

@@ -22,9 +22,21 @@ from torch import Tensor, nn
 
 from etude.data.kinds import Splits, Vectors, walk
 from etude.metrics.reconstruction import reconstruction_error
-from etude.systems.system import Clock, Coder, Losses, Paper, Phase, descend
+from etude.systems.clusterer import Coder
+from etude.systems.system import Clock, Losses, Paper, Phase, descend
 
 DEVIATION = 0.01  # of the initial weights (Xie et al. 2016, section 4.3)
+
+
+def struck(x: Tensor, share: float) -> Tensor:
+    """Dropout: a random share of x is set to zero and the rest scaled up to keep its mean; (n, d) to (n, d).
+
+    The same as `torch.nn.functional.dropout`, with the share rounded to a 65,536th: it draws four numbers of 16 bits at
+    a time, which takes a third to a half of the time.
+    """
+    words = torch.randint(-(2**63), 2**63 - 1, (-(-x.numel() // 4),), device=x.device)
+    lanes = words.view(torch.int16)[: x.numel()].view_as(x)
+    return x * (lanes >= round(share * 2**16) - 2**15) / (1 - share)
 
 
 class StackedAutoencoder(Coder):
@@ -112,9 +124,9 @@ class StackedAutoencoder(Coder):
         """One step of layer `place` and its reversal; the layers below stay as they are."""
         with torch.no_grad():
             x = self.through(self.down[:place], batch.x * self.scale)
-        code = self.down[place](F.dropout(x, self.dropout))
+        code = self.down[place](struck(x, self.dropout))
         h = code if place == len(self.down) - 1 else code.relu()
-        out = self.up[place](F.dropout(h, self.dropout))
+        out = self.up[place](struck(h, self.dropout))
         y = out if place == 0 else out.relu()
         return {"loss": descend(self.layer_optimizers[place], self.error(x, y), rate=self.falling(clock))}
 

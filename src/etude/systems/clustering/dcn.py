@@ -20,7 +20,8 @@ from torch import nn
 
 from etude.data.kinds import Splits
 from etude.functional.clustering import kmeans_loss
-from etude.systems.system import Clock, Clusterer, Losses, Paper, Phase, System, descend
+from etude.systems.clusterer import Clusterer
+from etude.systems.system import Clock, Losses, Paper, Phase, System, descend
 
 
 class DCN(Clusterer):

@@ -16,9 +16,9 @@ from typing import Any
 
 import torch
 
-from etude.data.kinds import Splits
 from etude.functional.clustering import hardening_loss
-from etude.systems.system import Clock, Clusterer, Losses, Paper, Phase, System, descend
+from etude.systems.clusterer import Clusterer
+from etude.systems.system import Clock, Losses, Paper, Phase, System, descend
 
 
 class DEC(Clusterer):
@@ -74,7 +74,3 @@ class DEC(Clusterer):
             z = self.on.code(batch.x)
         # deviates: the mean over the examples of a batch, as the authors' code has it; equation 2 prints the sum
         return {"loss": descend(self.optimizer, hardening_loss(self.among(z), self.among.target(batch.index)))}
-
-    def settled(self, splits: Splits) -> bool:
-        """Refresh the targets; do almost no examples change cluster any more?"""
-        return self.refresh(splits) < self.tolerance

@@ -34,7 +34,8 @@ from etude.functional.clustering import (
     shares,
     zipf,
 )
-from etude.systems.system import Clock, Clusterer, Losses, Paper, Phase, System, descend
+from etude.systems.clusterer import Clusterer
+from etude.systems.system import Clock, Losses, Paper, Phase, System, descend
 
 WEIGHTS = {
     "hardening": 0.1,
@@ -147,7 +148,7 @@ class DeepClustering(Clusterer):
         self.optimizer = torch.optim.Adam([*learning, *self.on.parameters()], lr=rate, fused=True)
 
     def phases(self) -> list[Phase]:
-        cluster = Phase("cluster", self.step, self.epochs, self.batch, start=self.begin, done=self.settled)
+        cluster = Phase("cluster", self.step, self.epochs, self.batch, start=self.begin, done=self.ended)
         last = [Phase("k-means again", self.step, 0, self.batch, start=self.place)] if self.again else []
         return [*self.pretraining(), cluster, *last]
 
@@ -157,9 +158,9 @@ class DeepClustering(Clusterer):
         self.counts.copy_(torch.bincount(self.among.of(splits.train.index), minlength=self.clusters))
         self.spread.copy_(self.codes(splits.train).var(0, correction=0).sum())
 
-    def settled(self, splits: Splits) -> bool:
-        """Refresh the targets; do almost no examples change cluster any more? A ramp always runs to its end."""
-        return self.refresh(splits) < self.tolerance and self.schedule != "ramp"
+    def ended(self, splits: Splits) -> bool:
+        """Has it settled? A ramp always runs to its end."""
+        return self.settled(splits) and self.schedule != "ramp"
 
     def step(self, batch: Any, clock: Clock) -> Losses:
         z = self.on.code(batch.x)

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from etude.data.kinds import Splits
 from etude.functional.clustering import hardening_loss
-from etude.systems.system import Clock, Clusterer, Losses, Paper, Phase, System, descend
+from etude.systems.clusterer import Clusterer
+from etude.systems.system import Clock, Losses, Paper, Phase, System, descend
 
 
 class IDEC(Clusterer):
@@ -75,7 +75,3 @@ class IDEC(Clusterer):
         clustering = hardening_loss(self.among(z), self.among.target(batch.index))
         loss = descend(self.optimizer, reconstruction + self.gamma * clustering)
         return {"loss": loss, "reconstruction": reconstruction.detach(), "clustering": clustering.detach()}
-
-    def settled(self, splits: Splits) -> bool:
-        """Refresh the targets; do almost no examples change cluster any more?"""
-        return self.refresh(splits) < self.tolerance

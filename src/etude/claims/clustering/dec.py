@@ -23,7 +23,7 @@ MNIST = {"rate": 1.0, "layer_epochs": 6, "epochs": 18, "batch": 256}
 SMALL = {"rate": 1.0, "layer_epochs": 20, "epochs": 60, "batch": 128}
 NEWS = {"rate": 1.0, "layer_epochs": 6, "epochs": 18, "batch": 128}
 SMALLER = {"rate": 0.3, "layer_epochs": 10, "epochs": 30, "batch": 32}
-HARDER = {"rate": 0.5, "layer_epochs": 8, "epochs": 20, "batch": 64}
+HARDER = {"rate": 0.3, "layer_epochs": 8, "epochs": 20, "batch": 64}
 PASSES = 15  # of clustering at most
 ARMS = ("DEC", "DEC without backprop", "k-means on x")
 

@@ -11,7 +11,7 @@ import torch
 from tests.autodiff.lstm import lstm
 
 from etude.autodiff import derivative_source, jvp, vjp
-from etude.nn.recurrent import States, Weights, backward_pass, forward_pass
+from etude.nn.recurrent import Weights, backward_pass, forward_pass
 
 T, F, N = 6, 3, 4
 GATES, PEEPHOLES = "zifo", "ifo"
@@ -39,9 +39,10 @@ def by_hand(delta, delta_c):
     """Outputs, last cells and gradients by the equations in `etude.nn.recurrent`, for one sequence."""
     x, y, c, *weights = map(torch.tensor, stacked())
     W, states = Weights(*weights), forward_pass(x[:, None], y[None], c[None], Weights(*weights))
-    change = torch.tensor(delta)[:, None], torch.tensor(delta_c)[None]
-    dx, dy, dc, gradients = backward_pass(*change, x[:, None], y[None], c[None], W, States(*states))
-    return states.y[:, 0], states.c[-1, 0], [dx[:, 0], dy[0], dc[0], *gradients]
+    at_cells = torch.zeros_like(states.c[1:])
+    at_cells[-1] = torch.tensor(delta_c)
+    dx, dy, dc, gradients, _ = backward_pass(torch.tensor(delta)[:, None], at_cells, x[:, None], W, states)
+    return states.y[1:, 0], states.c[-1, 0], [dx[:, 0], dy[0], dc[0], *gradients[:4]]
 
 
 def equations():

@@ -24,165 +24,394 @@ from the layer above:
     dR = sum_t <dbar^t, y^(t-1)>    dp_f = sum_t c^(t-1) . dfbar^t
     db = sum_t dbar^t               dp_o = sum_t c^t . dobar^t
 
-where <,> is the outer product. Everything that no step waits for is computed for all steps at once: W x, dx and the
-gradients of the weights take one matrix product each; a step takes one with R, forwards and backwards.
+where <,> is the outer product. The eight variants, section II-C, change one thing each:
 
-Letters: T steps, B sequences side by side, F inputs, N units; gates, and the first dimension of W, R and b, in the
-order z, i, f, o; peepholes in the order i, f, o.
+    NIG, NFG, NOG   i^t = 1, f^t = 1, o^t = 1; the gate's parameters are gone
+    NIAF            z^t = W_z x^t + R_z y^(t-1) + b_z    so dzbar^t = dc^t . i^t
+    NOAF            y^t = c^t . o^t                      so dc^t has dy^t . o^t
+    CIFG            f^t = 1 - i^t                        so dibar^t = dc^t . (z^t - c^(t-1)) . sigma'(ibar^t)
+    NP              p = 0
+    FGR             ibar^t, fbar^t and obar^t also have Q (i, f, o)^(t-1), nine N x N matrices;
+                    so di^t, df^t and do^t have those rows of Q' (dibar, dfbar, dobar)^(t+1)
+
+Everything that no step waits for is computed for all steps at once: W x, dx and the gradients of the weights take one
+matrix product each; a step takes one with R (FGR: one more with Q), forwards and backwards. What is kept for the
+backward pass is x, and y, c and the gates of every step: G + 2 numbers a unit, step and sequence.
+
+Letters: T steps, B sequences side by side, F inputs, N units, G gates, P peepholes; gates, and the first dimension of
+W, R and b, in the order z, i, f, o; peepholes in the order i, f, o; without those that a variant does not have.
 """
 
-from typing import Any, NamedTuple
+import importlib.util
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from etude.errors import InputError
+from etude.nn.layered import Recurrent
+
+
+class Rule(NamedTuple):
+    """What a variant computes."""
+
+    gates: str = "zifo"  # those with weights of their own; what of i, f and o is missing is 1
+    peepholes: bool = True
+    coupled: bool = False  # f = 1 - i
+    squash_input: bool = True  # tanh of the block input
+    squash_output: bool = True  # tanh of the cell
+    seen: bool = False  # gates see the gates before
+
+    def parts(self, gates: Float[Tensor, "*batch G N"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """z, i, f and o, numbers (1) where a gate is missing."""
+        found, one = dict(zip(self.gates, gates.unbind(-2), strict=True)), gates.new_ones(())
+        i = found.get("i", one)
+        return found["z"], i, 1 - i if self.coupled else found.get("f", one), found.get("o", one)
+
+    @property
+    def inner(self) -> int:
+        """How many of the gates act on the cell: all but o, which is the last."""
+        return len(self.gates.rstrip("o"))
+
+
+Variant = Literal["vanilla", "NIG", "NFG", "NOG", "NIAF", "NOAF", "CIFG", "NP", "FGR"]
+VARIANTS: dict[str, Rule] = {
+    "vanilla": Rule(),
+    "NIG": Rule("zfo"),
+    "NFG": Rule("zio"),
+    "NOG": Rule("zif"),
+    "NIAF": Rule(squash_input=False),
+    "NOAF": Rule(squash_output=False),
+    "CIFG": Rule("zio", coupled=True),
+    "NP": Rule(peepholes=False),
+    "FGR": Rule(seen=True),
+}
+
 
 class Weights(NamedTuple):
-    """W, R, p and b, or gradients with respect to them."""
+    """W, R, p, b and Q, or gradients with respect to them; None for what a variant does not have."""
 
-    W: Float[Tensor, "4 N F"]
-    R: Float[Tensor, "4 N N"]
-    p: Float[Tensor, "3 N"]
-    b: Float[Tensor, "4 N"]
+    W: Float[Tensor, "G N F"]
+    R: Float[Tensor, "G N N"]
+    p: Float[Tensor, "P N"] | None
+    b: Float[Tensor, "G N"]
+    Q: Float[Tensor, "3 N 3 N"] | None = None
 
 
 class States(NamedTuple):
-    """What the units did at every step: outputs y, cells c, and z, i, f, o in `gates`."""
+    """What the units did: outputs y and cells c, from before the first step on, and the gates at every step."""
 
-    y: Float[Tensor, "T B N"]
-    c: Float[Tensor, "T B N"]
-    gates: Float[Tensor, "T B 4 N"]
+    y: Float[Tensor, "T+1 B N"]
+    c: Float[Tensor, "T+1 B N"]
+    gates: Float[Tensor, "T B G N"]
 
 
 def forward_pass(
-    x: Float[Tensor, "T B F"], y0: Float[Tensor, "B N"], c0: Float[Tensor, "B N"], weights: Weights
+    x: Float[Tensor, "T B F"],
+    y0: Float[Tensor, "B N"],
+    c0: Float[Tensor, "B N"],
+    weights: Weights,
+    variant: str = "vanilla",
+    gates0: Float[Tensor, "B 3 N"] | None = None,
 ) -> States:
-    """The equations of section II-A, from outputs y0 and cells c0 before the first step."""
-    W, R, p, b = weights
+    """The equations of section II-A, from outputs y0, cells c0 and, for FGR, gates i, f, o before the first step."""
+    W, R, p, b, Q = weights
     gates = F.linear(x, W.flatten(0, 1), b.flatten()).unflatten(-1, b.shape)
-    recurrent = R.flatten(0, 1).T
-    y, c = torch.empty_like(gates[:, :, 0]), torch.empty_like(gates[:, :, 0])
-    for t in range(len(x)):
-        before, cell = (y[t - 1], c[t - 1]) if t else (y0, c0)
-        gates[t].flatten(1).addmm_(before, recurrent)
-        z, i, f, o = gates[t].unbind(1)
-        gates[t, :, 1:3].addcmul_(p[:2], cell[:, None]).sigmoid_()
-        torch.mul(z.tanh_(), i, out=c[t]).addcmul_(cell, f)
-        o.addcmul_(p[2], c[t]).sigmoid_()
-        torch.mul(c[t].tanh(), o, out=y[t])
+    y, c = (torch.cat([start[None], start.new_empty(len(x), *start.shape)]) for start in (y0, c0))
+    finish = arithmetic(x).forward_arithmetic(variant, gates, y, c, p)
+    recurrent, units = R.flatten(0, 1).T.contiguous(), y0.shape[1]
+    for t, sums in enumerate(gates.flatten(2).unbind()):
+        sums.addmm_(y[t], recurrent)
+        if Q is not None and gates0 is not None:
+            before = gates[t - 1, :, 1:] if t else gates0
+            sums[:, units:].addmm_(before.flatten(1), Q.flatten(0, 1).flatten(1).T)
+        finish(t)
     return States(y, c, gates)
 
 
 def backward_pass(
     delta: Float[Tensor, "T B N"],
-    delta_c: Float[Tensor, "B N"],
+    delta_c: Float[Tensor, "T B N"] | None,
     x: Float[Tensor, "T B F"],
-    y0: Float[Tensor, "B N"],
-    c0: Float[Tensor, "B N"],
     weights: Weights,
     states: States,
-) -> tuple[Float[Tensor, "T B F"], Float[Tensor, "B N"], Float[Tensor, "B N"], Weights]:
+    variant: str = "vanilla",
+    gates0: Float[Tensor, "B 3 N"] | None = None,
+    delta_gates: Float[Tensor, "T B 3 N"] | None = None,
+) -> tuple[Float[Tensor, "T B F"], Float[Tensor, "B N"], Float[Tensor, "B N"], Weights, Float[Tensor, "B 3 N"] | None]:
     """The equations of section II-B, and the same for the states before the first step.
 
     Args:
         delta: Delta, the gradient that arrives at every output.
-        delta_c: the gradient that arrives at the cells after the last step.
-        x, y0, c0, weights: as given to `forward_pass`.
+        delta_c: the gradient that arrives at every cell; None for none.
+        x, weights, variant, gates0: as given to `forward_pass`.
         states: what it returned.
+        delta_gates: the gradient that arrives at the gates i, f and o of FGR; None for none.
 
     Returns:
-        Gradients with respect to x, y0, c0 and the weights.
+        Gradients with respect to x, y0, c0, the weights and gates0.
     """
-    W, R, p, _ = weights
+    W, R, p, _, Q = weights
     y, c, gates = states
-    c_before, y_before = torch.cat([c0[None], c[:-1]]), torch.cat([y0[None], y[:-1]])
-    z, i, f, o = gates.unbind(2)
-    h = c.tanh()
-    slopes = torch.stack([i * (1 - z * z), z * i * (1 - i), c_before * f * (1 - f)], 2)  # of dzbar, dibar, dfbar in dc
-    slope_o, slope_c = h * o * (1 - o), o * (1 - h * h)  # of dobar and dc in dy
-    bars, recurrent = torch.empty_like(gates), R.flatten(0, 1)
-    dy, dc = delta[-1], delta_c
-    for t in reversed(range(len(x))):
-        bars[t, :, 3] = dy * slope_o[t]
-        dc = dc + dy * slope_c[t] + p[2] * bars[t, :, 3]
-        bars[t, :, :3] = dc[:, None] * slopes[t]
-        dc = dc * f[t] + p[0] * bars[t, :, 1] + p[1] * bars[t, :, 2]
-        dy = bars[t].flatten(1) @ recurrent
-        if t:
-            dy += delta[t - 1]
-    flat = bars.flatten(2)
+    bars, dy, dc = torch.empty_like(gates), torch.zeros_like(y[0]), torch.zeros_like(c[0])
+    dgates = None if gates0 is None else torch.zeros_like(gates0)
+    begin = arithmetic(x).backward_arithmetic(variant, delta, gates, c, p, bars, dy, dc, dgates)
+    recurrent, units = R.flatten(0, 1), y.shape[2]
+    for t, flat in reversed(list(enumerate(bars.flatten(2).unbind()))):
+        if delta_c is not None:
+            dc += delta_c[t]
+        if dgates is not None and delta_gates is not None:
+            dgates += delta_gates[t]
+        begin(t)
+        torch.mm(flat, recurrent, out=dy)
+        if Q is not None and dgates is not None:
+            torch.mm(flat[:, units:], Q.flatten(0, 1).flatten(1), out=dgates.flatten(1))
+    flat, rule = bars.flatten(2).flatten(0, 1), VARIANTS[variant]
+    dp = dQ = None
+    if p is not None:
+        seen = [c[1:] if gate == "o" else c[:-1] for gate in rule.gates[1:]]
+        dp = torch.stack([(bars[:, :, k] * cell).sum((0, 1)) for k, cell in enumerate(seen, 1)])
+    if Q is not None and gates0 is not None:
+        before = torch.cat([gates0[None], gates[:-1, :, 1:]])
+        dQ = torch.mm(flat[:, units:].T, before.flatten(2).flatten(0, 1)).view_as(Q)
     gradients = Weights(
-        W=torch.mm(flat.flatten(0, 1).T, x.flatten(0, 1)).view_as(W),
-        R=torch.mm(flat.flatten(0, 1).T, y_before.flatten(0, 1)).view_as(R),
-        p=torch.stack([(c_before * bars[:, :, 1]), (c_before * bars[:, :, 2]), (c * bars[:, :, 3])]).sum((1, 2)),
-        b=bars.sum((0, 1)),
+        W=torch.mm(flat.T, x.flatten(0, 1)).view_as(W),
+        R=torch.mm(flat.T, y[:-1].flatten(0, 1)).view_as(R),
+        p=dp,
+        b=flat.sum(0).view(R.shape[:2]),
+        Q=dQ,
     )
-    return flat @ W.flatten(0, 1), dy, dc, gradients
+    return torch.mm(flat, W.flatten(0, 1)).view_as(x), dy, dc, gradients, dgates
+
+
+class Eager:
+    """The arithmetic of a step between its products, one operation of PyTorch after another."""
+
+    @staticmethod
+    def forward_arithmetic(variant: str, gates: Tensor, y: Tensor, c: Tensor, p: Tensor | None) -> Callable[[int], Any]:
+        """A function of t that turns the sums in gates[t] into gates and writes cells and outputs after the step."""
+        return partial(_forward_step, VARIANTS[variant], gates, y, c, p)
+
+    @staticmethod
+    def backward_arithmetic(
+        variant: str,
+        delta: Tensor,
+        gates: Tensor,
+        c: Tensor,
+        p: Tensor | None,
+        bars: Tensor,
+        dy: Tensor,
+        dc: Tensor,
+        dgates: Tensor | None,
+    ) -> Callable[[int], Any]:
+        """A function of t that takes dy, dc and dgates from the step after, and writes bars[t] and the dc before it.
+
+        The slopes of all gates at all steps are computed at once.
+        """
+        rule, before = VARIANTS[variant], c[:-1]
+        z, i, f, o = rule.parts(gates)
+        h = c[1:].tanh() if rule.squash_output else c[1:]
+        inner = [i * (1 - z * z) if rule.squash_input else i.expand_as(z)]
+        if "i" in rule.gates:
+            inner.append((z - before if rule.coupled else z) * i * (1 - i))
+        if "f" in rule.gates:
+            inner.append(before * f * (1 - f))
+        slopes = _Slopes(
+            inner=torch.stack(inner, 2),
+            o=h * o * (1 - o),
+            c=o * (1 - h * h) if rule.squash_output else o,
+            f=f.expand_as(z),
+            gates=gates[:, :, 1:] * (1 - gates[:, :, 1:]) if rule.seen else gates,
+        )
+        return partial(_backward_step, rule, slopes, delta, p, bars, dy, dc, dgates)
+
+
+def _forward_step(rule: Rule, gates: Tensor, y: Tensor, c: Tensor, p: Tensor | None, t: int) -> None:
+    now, cell, after, inner = gates[t], c[t], c[t + 1], rule.inner
+    if p is not None:
+        now[:, 1:inner].addcmul_(p[: inner - 1], cell[:, None])
+    now[:, 1:inner].sigmoid_()
+    if rule.squash_input:
+        now[:, 0].tanh_()
+    z, i, f, o = rule.parts(now)
+    torch.mul(z, i, out=after).addcmul_(cell, f)
+    if "o" in rule.gates:
+        if p is not None:
+            o.addcmul_(p[-1], after)
+        o.sigmoid_()
+    torch.mul(after.tanh() if rule.squash_output else after, o, out=y[t + 1])
+
+
+class _Slopes(NamedTuple):
+    """Derivatives at all steps."""
+
+    inner: Tensor  # of the bars of z, i and f in dc
+    o: Tensor  # of the bar of o in dy
+    c: Tensor  # of dc in dy
+    f: Tensor  # of dc in that of the step after
+    gates: Tensor  # of the bars of i, f and o in those gates
+
+
+def _backward_step(
+    rule: Rule,
+    slopes: _Slopes,
+    delta: Tensor,
+    p: Tensor | None,
+    bars: Tensor,
+    dy: Tensor,
+    dc: Tensor,
+    dgates: Tensor | None,
+    t: int,
+) -> None:
+    bar, inner = bars[t], rule.inner
+    dy.add_(delta[t])
+    dc.addcmul_(dy, slopes.c[t])
+    if "o" in rule.gates:
+        torch.mul(dy, slopes.o[t], out=bar[:, -1])
+        if dgates is not None:
+            bar[:, -1].addcmul_(dgates[:, -1], slopes.gates[t, :, -1])
+        if p is not None:
+            dc.addcmul_(bar[:, -1], p[-1])
+    torch.mul(dc[:, None], slopes.inner[t], out=bar[:, :inner])
+    if dgates is not None:
+        bar[:, 1:inner].addcmul_(dgates[:, :-1], slopes.gates[t, :, :-1])
+    dc.mul_(slopes.f[t])
+    if p is not None:
+        for k in range(1, inner):
+            dc.addcmul_(bar[:, k], p[k - 1])
+
+
+def arithmetic(x: Tensor) -> Any:
+    """`Eager`, or the same in one kernel a step where Numba is installed and x is float32 on the CPU."""
+    if x.is_cpu and x.dtype == torch.float32 and not torch.compiler.is_compiling() and _numba():
+        from etude.nn import recurrent_kernels
+
+        return recurrent_kernels
+    return Eager
+
+
+@cache
+def _numba() -> bool:
+    return importlib.util.find_spec("numba") is not None
 
 
 class Recurrence(torch.autograd.Function):
-    """`forward_pass` with `backward_pass` as its derivative: (x, y0, c0, W, R, p, b) to all outputs and the last cells.
+    """`forward_pass` with `backward_pass` as its derivative.
 
-    It can be differentiated once; asked for a graph of its gradients, it raises RuntimeError.
+    From (x, y0, c0, W, R, p, b), and for variants (Q, gates0, variant), to all outputs, all cells and, for FGR, the
+    gates i, f and o. It can be differentiated once; asked for a graph of its gradients, it raises RuntimeError.
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, y0: Tensor, c0: Tensor, *weights: Tensor) -> tuple[Tensor, Tensor]:
-        states = forward_pass(x, y0, c0, Weights(*weights))
-        ctx.save_for_backward(x, y0, c0, *weights, *states)
-        return states.y, states.c[-1].clone()
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        y0: Tensor,
+        c0: Tensor,
+        W: Tensor,
+        R: Tensor,
+        p: Tensor | None,
+        b: Tensor,
+        Q: Tensor | None = None,
+        gates0: Tensor | None = None,
+        variant: str = "vanilla",
+    ) -> tuple[Tensor, ...]:
+        states = forward_pass(x, y0, c0, Weights(W, R, p, b, Q), variant, gates0)
+        ctx.save_for_backward(x, W, R, p, b, Q, gates0, *states)
+        ctx.variant = variant
+        ctx.set_materialize_grads(False)
+        found = states.y[1:], states.c[1:]
+        return found if gates0 is None else (*found, states.gates[:, :, 1:].clone())
 
     @staticmethod
-    def backward(ctx: Any, delta: Tensor, delta_c: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, *deltas: Tensor | None) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():
             raise RuntimeError("the LSTM with peepholes can be differentiated once: leave out create_graph=True")
-        x, y0, c0, W, R, p, b, *states = ctx.saved_tensors
-        dx, dy0, dc0, gradients = backward_pass(delta, delta_c, x, y0, c0, Weights(W, R, p, b), States(*states))
-        return dx, dy0, dc0, *gradients
+        x, W, R, p, b, Q, gates0, *parts = ctx.saved_tensors
+        states = States(*parts)
+        delta, delta_c, delta_gates = (*deltas, None)[:3]
+        if delta is None:
+            delta = torch.zeros_like(states.y[1:])
+        dx, dy0, dc0, gradients, dgates = backward_pass(
+            delta, delta_c, x, Weights(W, R, p, b, Q), states, ctx.variant, gates0, delta_gates
+        )
+        return dx, dy0, dc0, *gradients, dgates, None
 
 
-class PeepholeLSTM(nn.Module):
-    """A layer of LSTM units whose gates see the cells, called as `torch.nn.LSTM` is.
+class Layer(nn.Module):
+    """One layer of a `PeepholeLSTM` in one direction.
 
+    Attributes:
+        W: (G, N, F) input weights, of z, i, f, o.
+        R: (G, N, N) recurrent weights, of z, i, f, o.
+        p: (P, N) peephole weights, of i, f, o; None in NP.
+        b: (G, N) biases, of z, i, f, o.
+        Q: (3, N, 3, N) weights of gates i, f, o for the gates i, f, o of the step before; None but in FGR.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, variant: str) -> None:
+        super().__init__()
+        self.variant, rule = variant, VARIANTS[variant]
+        G, N = len(rule.gates), hidden_size
+        self.W, self.R, self.b = _drawn(G, N, input_size), _drawn(G, N, N), _drawn(G, N)
+        self.p = _drawn(G - 1, N) if rule.peepholes else None
+        self.Q = _drawn(3, N, 3, N) if rule.seen else None
+
+    def forward(
+        self, x: Float[Tensor, "T B F"], state: tuple[Float[Tensor, "B N"], ...], elapsed: Any
+    ) -> tuple[Float[Tensor, "T B N"], tuple[Float[Tensor, "T B N"], ...]]:
+        x, (y0, c0, *before) = x.to(self.W.dtype).contiguous(), [each.to(self.W.dtype) for each in state]
+        gates0 = torch.stack(before, 1) if before else None
+        given = x, y0, c0, self.W, self.R, self.p, self.b, self.Q, gates0, self.variant
+        with torch.autocast(x.device.type, enabled=False):
+            y, c, *gates = Recurrence.apply(*given)  # type: ignore[no-untyped-call]
+        return y, (y, c, *(gate for each in gates for gate in each.unbind(2)))
+
+
+def _drawn(*shape: int) -> nn.Parameter:
+    return nn.Parameter(0.1 * torch.randn(*shape))
+
+
+class PeepholeLSTM(Recurrent):
+    """LSTM units whose gates see the cells, and eight variants of them, called as `torch.nn.LSTM` is.
+
+    The state is (y, c), outputs and cells; with FGR it is (y, c, i, f, o), since a step sees the gates before it.
     Weights, peepholes and biases are drawn from N(0, 0.1^2) (section IV-B). It computes in the precision of its
-    weights, under autocast too. It can be differentiated once.
+    weights, under autocast too. It can be differentiated once. Where Numba is installed (`pip install etude[fast]`)
+    and the weights are float32 on the CPU, one kernel does the arithmetic of a step.
 
     Args:
         input_size: F, numbers in an input, in [1, inf).
-        hidden_size: N, units, in [1, inf).
+        hidden_size: N, units of a layer and direction, in [1, inf).
+        num_layers: layers, each with the outputs of the one before as inputs, in [1, inf).
+        variant: `vanilla`, or what it is without: NIG, NFG, NOG (input, forget, output gate), NIAF, NOAF (input,
+            output activation function), NP (peepholes); or CIFG (coupled input and forget gate), FGR (full gate
+            recurrence).
         batch_first: whether inputs and outputs are (B, T, ...) and not (T, B, ...).
+        bidirectional: whether a second set of units reads each sequence backwards.
 
-    Attributes:
-        W: (4, N, F) input weights, of z, i, f, o.
-        R: (4, N, N) recurrent weights, of z, i, f, o.
-        p: (3, N) peephole weights, of i, f, o.
-        b: (4, N) biases, of z, i, f, o.
+    Raises:
+        InputError: no variant has this name.
     """
 
-    def __init__(self, input_size: int, hidden_size: int, *, batch_first: bool = False) -> None:
-        super().__init__()
-        self.W = nn.Parameter(0.1 * torch.randn(4, hidden_size, input_size))
-        self.R = nn.Parameter(0.1 * torch.randn(4, hidden_size, hidden_size))
-        self.p = nn.Parameter(0.1 * torch.randn(3, hidden_size))
-        self.b = nn.Parameter(0.1 * torch.randn(4, hidden_size))
-        self.batch_first = batch_first
-
-    def forward(
+    def __init__(
         self,
-        x: Float[Tensor, "S0 S1 F"],
-        state: tuple[Float[Tensor, "1 B N"], Float[Tensor, "1 B N"]] | None = None,
-    ) -> tuple[Float[Tensor, "S0 S1 N"], tuple[Float[Tensor, "1 B N"], Float[Tensor, "1 B N"]]]:
-        """Outputs at every step, and outputs and cells after the last.
-
-        Args:
-            x: one step or more of every sequence, (T, B, F), or (B, T, F) where `batch_first`.
-            state: outputs and cells before the first step; zeros where not given.
-        """
-        x = (x.transpose(0, 1) if self.batch_first else x).to(self.W.dtype)
-        start = x.new_zeros(1, x.shape[1], self.b.shape[1])
-        y0, c0 = state or (start, start)
-        with torch.autocast(x.device.type, enabled=False):
-            y, c = Recurrence.apply(x, y0[0], c0[0], self.W, self.R, self.p, self.b)  # type: ignore[no-untyped-call]
-        return y.transpose(0, 1) if self.batch_first else y, (y[-1:], c[None])
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        *,
+        variant: str = "vanilla",
+        batch_first: bool = False,
+        bidirectional: bool = False,
+    ) -> None:
+        if variant not in VARIANTS:
+            raise InputError(f"{variant!r} is no variant of the LSTM; choose one of: {', '.join(VARIANTS)}")
+        directions = 1 + bidirectional
+        sizes = [input_size, *[directions * hidden_size] * (num_layers - 1)]
+        layers = [Layer(size, hidden_size, variant) for size in sizes for _ in range(directions)]
+        states = 5 if VARIANTS[variant].seen else 2
+        super().__init__(layers, hidden_size, states, batch_first=batch_first, bidirectional=bidirectional)

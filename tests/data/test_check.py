@@ -76,3 +76,23 @@ def test_named_sources_and_arrays() -> None:
     assert check(np.eye(40)).duplicates == {}
     with pytest.raises(InputError, match="did you mean digits"):
         check("digit")
+
+
+def test_series_are_told_of(tmp_path: Path) -> None:
+    rows = [f"s{n // 4},{60 * n},{'' if n == 5 else n / 7},{'ab'[n // 4 % 2]}" for n in range(160) if n != 7]
+    (tmp_path / "t.csv").write_text("\n".join(["id,time,heat,label", *rows]))
+    report = check(tmp_path / "t.csv")
+    assert report.kind == "Sequences"
+    assert report.series == {
+        "steps": "3 to 4, 4.0 on average",
+        "times": "known, in units of 60",
+        "labels": "one for each series",
+    }
+    assert report.missing == {"heat": 1}
+    assert report.classes["a"] == {"train": 14, "validation": 3, "test": 3}
+    assert report.lines()[-1].split() == ["labels", "one", "for", "each", "series"]
+    stepwise = np.arange(200).reshape(40, 5) % 3
+    np.savez(tmp_path / "a.npz", x=np.random.default_rng(0).random((40, 5, 1)), lengths=np.full(40, 4), y=stepwise)
+    report = check(tmp_path / "a.npz")
+    assert report.series == {"steps": "4 to 4, 4.0 on average", "times": "not known", "labels": "one for each step"}
+    assert sum(sum(counts.values()) for counts in report.classes.values()) == 160

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from etude.data.kinds import Symbols, TextPairs, Vectors
 from etude.data.own import form, load_path, read_path
 from etude.errors import InputError
 
@@ -33,6 +34,12 @@ IMAGES = {"kind": "Images", "dimensions": {"channels": 1, "height": 4, "width": 
         (["a.txt"], ".", "texts"),
         (["a/b.TXT", ".hidden.png"], ".", "texts"),
         (["labels.txt", "a/b.png"], ".", "folder"),
+        (["a.jsonl"], "a.jsonl", "pairs"),
+        (["train.de", "train.en.gz"], ".", "pairs"),
+        (["a.src", "a.tgt", "a.txt"], ".", "pairs"),
+        (["a.src", "b.tgt", "c.txt"], ".", "texts"),
+        (["test.tsv"], ".", "pairs"),
+        (["labels.tsv", "a.png"], ".", "folder"),
     ],
 )
 def test_form_follows_from_the_name(tmp_path: Path, files: list[str], path: str, expected: str) -> None:
@@ -47,10 +54,22 @@ def test_unknown_forms_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.mat: data of an unknown form: give \.csv"):
         form(tmp_path / "a.mat")
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(tmp_path / "a.png")
-    (tmp_path / "a.txt").write_text("gold")
-    for name, what in (("a.png", "image"), ("a.txt", "text")):
-        with pytest.raises(InputError, match=f"one {what} is no data set: give the folder"):
-            load_path(tmp_path / name)
+    with pytest.raises(InputError, match="one image is no data set: give the folder"):
+        load_path(tmp_path / "a.png")
+
+
+def test_texts_are_read_as_the_system_wants_them(tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    for place in range(20):
+        (tmp_path / "texts" / f"{place}.txt").write_text("gold and zinc")
+    (tmp_path / "one.txt").write_text("gold and zinc " * 20)
+    (tmp_path / "pairs.tsv").write_text("gold\tGold\n" * 20)
+    assert isinstance(load_path(tmp_path / "texts").train, Vectors)
+    assert isinstance(load_path(tmp_path / "texts", kind=Vectors).train, Vectors)
+    assert isinstance(load_path(tmp_path / "texts", kind=Symbols).train, Symbols)
+    assert isinstance(load_path(tmp_path / "one.txt").train, Symbols)
+    assert isinstance(load_path(tmp_path / "pairs.tsv").train, Vectors)
+    assert isinstance(load_path(tmp_path / "pairs.tsv", kind=TextPairs).train, TextPairs)
 
 
 def test_new_input_of_every_form_is_read_alike(tmp_path: Path) -> None:

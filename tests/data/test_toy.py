@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from etude.data import toy
-from etude.data.kinds import Splits, Vectors
+from etude.data.kinds import Sequences, Splits, Vectors
 
 
 def whole(splits: Splits) -> tuple[torch.Tensor, torch.Tensor]:
@@ -15,7 +15,7 @@ def whole(splits: Splits) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.cat([part.x for part in parts]), torch.cat(y)
 
 
-@pytest.mark.parametrize("name", ["blobs", "moons", "circles", "spirals", "xor", "gaussians25", "ring8"])
+@pytest.mark.parametrize("name", ["blobs", "moons", "circles", "spirals", "xor", "gaussians25", "ring8", "waves"])
 def test_the_same_every_time(name: str) -> None:
     assert getattr(toy, name)().digest() == getattr(toy, name)().digest()
 
@@ -56,3 +56,28 @@ def test_only_blobs_are_linearly_separable() -> None:
 def test_xor_is_exclusive_or() -> None:
     x, y = whole(toy.xor())
     assert torch.equal(y, x[:, 0].long() ^ x[:, 1].long())
+
+
+def test_waves_have_their_periods() -> None:
+    """The best fit of sine and cosine to each sine leaves the noise, and the right period fits best."""
+    part = toy.waves().together()
+    assert isinstance(part, Sequences)
+    assert part.elapsed is not None
+    assert part.y is not None
+    assert torch.bincount(part.y).tolist() == [200] * 3
+    assert (int(part.lengths.min()), int(part.lengths.max())) == (12, 24)
+    true = torch.arange(24) < part.lengths[:, None]
+    assert part.elapsed[:, 1:][true[:, 1:]].mean().item() == pytest.approx(1, abs=0.02)
+    left = []
+    for y, n, x, times in zip(part.y, part.lengths.tolist(), part.x, part.times, strict=True):  # type: ignore[arg-type]
+        angles = 2 * math.pi * times[:n, None] / torch.tensor([20.0, 4.0])
+        waves = torch.stack([angles.sin(), angles.cos()], 2)
+        fits = [torch.linalg.lstsq(waves[:, place], x[:n]).solution for place in (0, 1)]
+        left.append([int(y), *(float((waves[:, place] @ fits[place] - x[:n]).square().mean()) for place in (0, 1))])
+    found = torch.tensor(left)
+    for label in (0, 1):
+        errors = found[found[:, 0] == label]
+        assert errors[:, 1 + label].mean().sqrt().item() == pytest.approx(0.1, rel=0.15)
+        assert (errors[:, 1 + label] < errors[:, 2 - label]).all()
+    square = part.x[:, :, 0][(part.y == 2)[:, None] & true].abs()
+    assert square.mean().item() == pytest.approx(1, abs=0.01)

@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from etude.data.kinds import Splits, Vectors
@@ -28,7 +30,7 @@ from etude.engine import train as engine
 from etude.engine.files import sha256
 from etude.engine.run import Run, load
 from etude.engine.stopping import Stopped
-from etude.engine.train import Loop, order, train
+from etude.engine.train import SORTED, Loop, grouped, order, train
 from etude.errors import InputError
 from etude.nn.dense import dense
 from etude.systems.feedforward.mlp import MLP
@@ -471,6 +473,40 @@ def test_order_is_a_function_of_its_arguments() -> None:
         assert sorted(each.tolist()) == list(range(50))
     assert torch.equal(orders[0], orders[4])
     assert len({tuple(each.tolist()) for each in orders}) == 4
+
+
+@given(st.lists(st.integers(1, 9), max_size=700), st.integers(1, 8), st.integers(0, 3))
+def test_batches_are_of_like_length(lengths: list[int], batch: int, seed: int) -> None:
+    """Whole batches of the same examples as without; within so many of them, sorted; leftovers where they were."""
+    places, known = order(seed, 0, 0, len(lengths)), torch.tensor(lengths, dtype=torch.int64)
+    found = grouped(places, known, batch)
+    whole = len(lengths) // batch * batch
+    assert torch.equal(found[whole:], places[whole:])
+    for start in range(0, whole, SORTED * batch):
+        stop = min(start + SORTED * batch, whole)
+        assert sorted(found[start:stop].tolist()) == sorted(places[start:stop].tolist())
+        batches = sorted(known[found[start:stop]].reshape(-1, batch).tolist())
+        assert [length for each in batches for length in each] == sorted(known[places[start:stop]].tolist())
+
+
+@given(st.integers(0, 100), st.integers(1, 8))
+def test_where_all_are_of_one_length_their_order_stays(count: int, batch: int) -> None:
+    places = order(0, 0, 0, count)
+    assert torch.equal(grouped(places, torch.full((count,), 7), batch), places)
+
+
+def test_little_is_padding_and_long_ones_come_neither_first_nor_last() -> None:
+    lengths = torch.randint(1, 101, (3200,), generator=torch.Generator().manual_seed(0))
+    places = order(0, 0, 0, 3200)
+
+    def padding(places: Tensor) -> float:
+        batches = lengths[places].reshape(-1, 32)
+        return 1 - float(batches.sum() / (batches.max(1).values * 32).sum())
+
+    assert padding(places) > 0.4
+    assert padding(grouped(places, lengths, 32)) < 0.05
+    longest = lengths[grouped(places, lengths, 32)].reshape(-1, 32).max(1).values.double()
+    assert abs(float(torch.corrcoef(torch.stack([longest, torch.arange(100.0).double()]))[0, 1])) < 0.3
 
 
 def test_looking_changes_nothing(toy: Splits, tmp_path: Path, small: Small) -> None:

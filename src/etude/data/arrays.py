@@ -4,7 +4,8 @@ What an array is follows from its shape: (n, features) are `Vectors`; (n, height
 and (n, height, width, channels) are `Images`, where 1, 3 or 4 is a number of channels; the second place is asked first.
 Labels: whole numbers and strings are classes, floats are numbers to predict.
 Names (of the arrays in an npz, of the files in a folder): `x` and `y`, `images` and `labels`, or `data` and `target`;
-with `train`, `validation` or `test` before or after where the data come split: `x_train`, `test_labels`.
+with `train`, `validation` or `test` before or after where the data come split: `x_train`, `test_labels`. Where there
+are `lengths` too, they are series (`etude.data.series`).
 """
 
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from torch import Tensor
 
 from etude.data import memory
 from etude.data.files import reading
-from etude.data.kinds import Images, Splits, Vectors, hold_out, split
+from etude.data.kinds import Batch, Images, Splits, Vectors, hold_out, split
 from etude.data.memory import room
 from etude.errors import InputError
 
@@ -55,6 +56,10 @@ def load_arrays(path: Path) -> Splits:
         InputError: a file cannot be read, or its arrays are not named, shaped or typed as above.
     """
     arrays = read_arrays(path)
+    if "lengths" in arrays:
+        from etude.data.series import load_series  # which completes its splits as this does
+
+        return load_series(arrays, path)
     if len(arrays) == 1:
         return assemble({"train": {"x": next(iter(arrays.values()))}}, path.stem, str(path))
     parts: dict[str, dict[str, Array]] = {}
@@ -122,7 +127,7 @@ def assemble(parts: Mapping[str, Mapping[str, Array]], name: str, where: str) ->
     return complete(labelled_parts, name, where)
 
 
-def complete(parts: Mapping[str, Vectors | Images], name: str, where: str, **more: Any) -> Splits:
+def complete(parts: Mapping[str, Batch], name: str, where: str, **more: Any) -> Splits:
     """Splits in which what is missing of validation and test is drawn from train, 15 % each, by a fixed seed.
 
     Raises:

@@ -2,15 +2,17 @@
 
 import hashlib
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from etude.data.kinds import Batch, Splits
-from etude.data.own import load_path
+from etude.data.kinds import UNKNOWN, Batch, Sequences, Splits, Symbols, TextPairs
+from etude.data.own import form, load_path
 from etude.data.source import load, names
+from etude.data.strings import load_strings
+from etude.errors import InputError
 
 SHOWN = 10  # documents named in one line
 
@@ -28,9 +30,12 @@ class Report:
         reach: the lowest and the highest number in x.
         missing: empty cells of each column of a table that has some.
         unreadable: files that were left out.
-        text: words of the training documents and how many stems they have; empty where the data are no documents.
+        text: of documents, words to train on and their stems; of strings and pairs, symbols to train on, the longest,
+            and how many of validation and test training never saw; empty where the data are no text.
         empty: documents, by name, that hold none of the stems that were kept.
         duplicates: examples that repeat one of their split ("train") or are in an earlier one too ("test in train").
+        also: what the same path is for systems that learn from another kind.
+        series: how long series are, whether their times are known and what has labels; empty for other data.
     """
 
     name: str
@@ -44,6 +49,8 @@ class Report:
     text: dict[str, int]
     empty: tuple[str, ...]
     duplicates: dict[str, int]
+    also: str = ""
+    series: dict[str, str] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """Everything, a line for each heading."""
@@ -54,6 +61,7 @@ class Report:
             ("examples", _listed(self.counts)),
             ("values", f"{self.reach[0]:.6g} to {self.reach[1]:.6g}"),
         ]
+        told[2:2] = [("or", self.also)] if self.also else []
         told += [(f"class {name}", _listed(counts)) for name, counts in self.classes.items()]
         told += [
             ("missing values", _listed(self.missing) or "none"),
@@ -61,7 +69,10 @@ class Report:
             ("duplicates", _listed(self.duplicates) or "none"),
         ]
         if self.text:
-            told += [("text", _listed(self.text)), ("no stem kept in", _named(self.empty) or "none")]
+            told.append(("text", _listed(self.text)))
+        if "stems" in self.text:
+            told.append(("no stem kept in", _named(self.empty) or "none"))
+        told += self.series.items()
         wide = max(len(heading) for heading, _ in told)
         return [f"{heading:<{wide}}  {text}" for heading, text in told]
 
@@ -75,7 +86,7 @@ def check(data: Any, *, data_dir: str | Path | None = None, target: str | None =
     unreadable: list[str] = []
     folder = isinstance(data, str | Path) and str(data) not in names() and Path(data).is_dir()
     splits = load(load_path(Path(data), target, unreadable) if folder else data, data_dir=data_dir, target=target)
-    columns = splits.preparation.get("table", {}).get("columns", [])
+    columns = splits.preparation.get("table", splits.preparation.get("series", {})).get("columns", [])
     return Report(
         name=splits.name,
         kind=type(splits.train).__name__,
@@ -88,6 +99,8 @@ def check(data: Any, *, data_dir: str | Path | None = None, target: str | None =
         text=_words(splits),
         empty=tuple(splits.preparation.get("text", {}).get("empty", ())),
         duplicates=_duplicates(splits),
+        also=_as_strings(Path(data)) if folder and form(Path(data)) == "texts" else "",
+        series=_series(splits),
     )
 
 
@@ -101,12 +114,68 @@ def _named(documents: tuple[str, ...]) -> str:
 
 
 def _words(splits: Splits) -> dict[str, int]:
+    if isinstance(splits.train, Symbols):
+        return _symbols(splits, "x", "lengths", 0)
+    if isinstance(splits.train, TextPairs):
+        source = _symbols(splits, "x", "lengths", UNKNOWN)
+        target = _symbols(splits, "target", "target_lengths", UNKNOWN)
+        return {f"source {what}": count for what, count in source.items()} | {
+            f"target {what}": count for what, count in target.items()
+        }
     text = splits.preparation.get("text")
     return {"words": text["words"], "stems": text["distinct"], "kept": len(text["stems"])} if text else {}
 
 
+def _symbols(splits: Splits, field: str, lengths: str, unseen: int) -> dict[str, int]:
+    """Symbols to train on, the longest string of them, and how often validation and test hold the symbol `unseen`."""
+    train, *held = (batch.tensors() for batch in splits.parts().values())
+    unknown = [_true(part[field], part[lengths]) & (part[field] == unseen) for part in held]
+    return {
+        "symbols": int(train[lengths].sum()),
+        "longest": int(train[lengths].max()),
+        "unseen": sum(int(places.sum()) for places in unknown),
+    }
+
+
+def _series(splits: Splits) -> dict[str, str]:
+    train = splits.train
+    if not isinstance(train, Sequences):
+        return {}
+    lengths = torch.cat([batch.tensors()["lengths"] for batch in splits.parts().values()])
+    unit = splits.preparation.get("series", {}).get("unit")
+    known = f"known, in units of {unit:.6g}" if unit else "known"
+    labels = "one for each step" if "y" in train.padded else "one for each series"
+    return {
+        "steps": f"{int(lengths.min()):,} to {int(lengths.max()):,}, {float(lengths.double().mean()):.1f} on average",
+        "times": known if train.times is not None else "not known",
+        "labels": labels if train.y is not None else "none",
+    }
+
+
+def _true(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Where x (n, steps) is no padding."""
+    return torch.arange(x.shape[1]) < lengths[:, None]
+
+
+def _as_strings(path: Path) -> str:
+    """What a folder of documents is as one long text; empty where it is too short."""
+    try:
+        train = load_strings(path, []).train
+    except InputError:
+        return ""
+    return f"Symbols, {train.dimensions['symbols']} of them, for a system that learns from strings"
+
+
 def _examples(batch: Batch) -> torch.Tensor:
     return next(tensor for name, tensor in batch.tensors().items() if name != "index")
+
+
+def _unpadded(batch: Batch) -> list[torch.Tensor]:
+    """The examples one by one, without their padding."""
+    examples, lengths = _examples(batch), batch.tensors().get("lengths")
+    if lengths is None:
+        return list(examples)
+    return [row[:length] for row, length in zip(examples, lengths.tolist(), strict=True)]
 
 
 def _reach(splits: Splits) -> tuple[float, float]:
@@ -117,7 +186,7 @@ def _reach(splits: Splits) -> tuple[float, float]:
 def _classes(splits: Splits) -> dict[str, dict[str, int]]:
     named: tuple[str, ...] = getattr(splits.train, "classes", ())
     parts = splits.parts() if named else {}
-    counts = {part: Counter(batch.tensors()["y"].tolist()) for part, batch in parts.items()}
+    counts = {part: Counter(batch.tensors()["y"].flatten().tolist()) for part, batch in parts.items()}
     return {name: {part: count[place] for part, count in counts.items()} for place, name in enumerate(named)}
 
 
@@ -125,7 +194,7 @@ def _duplicates(splits: Splits) -> dict[str, int]:
     found: dict[str, int] = {}
     seen: dict[str, set[bytes]] = {}
     for part, batch in splits.parts().items():
-        rows = [hashlib.blake2b(row.numpy().tobytes(), digest_size=16).digest() for row in _examples(batch)]
+        rows = [hashlib.blake2b(row.numpy().tobytes(), digest_size=16).digest() for row in _unpadded(batch)]
         found[part] = len(rows) - len(set(rows))
         for earlier, known in seen.items():
             found[f"{part} in {earlier}"] = sum(row in known for row in rows)

@@ -6,7 +6,7 @@ systems.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -66,8 +66,21 @@ class Batch:
         return self._map(lambda tensor: tensor.to(device))
 
     def to(self, device: torch.device | str) -> Self:
-        """Ready for a system: on `device`, bytes (0 to 255) turned into floats (0 to 1)."""
-        return self._map(lambda tensor: _ready(tensor.to(device, non_blocking=True)))
+        """Ready for a system: on `device`, bytes (0 to 255) turned into floats (0 to 1), padding cut to the longest."""
+        return self.trimmed()._map(lambda tensor: _ready(tensor.to(device, non_blocking=True)))
+
+    @property
+    def padded(self) -> dict[str, Tensor]:
+        """The tensors that are padded along their second dimension, each with the true lengths, (n,), of its rows."""
+        return {}
+
+    def trimmed(self) -> Self:
+        """Without the padding that even the longest of these examples does not need."""
+        padded, named = self.padded, self.tensors()
+        if len(self) == 0 or not padded:
+            return self
+        cut = {name: named[name][:, : int(lengths.max())].contiguous() for name, lengths in padded.items()}
+        return replace(self, **cut)
 
     @property
     def dimensions(self) -> dict[str, int]:
@@ -143,6 +156,168 @@ class Images(Batch):
         """Each image as the row of its pixels."""
         return Vectors(self.x.flatten(1), self.y, self.classes, tuple(self.x.shape[1:]), index=self.index)
 
+    def as_sequences(self) -> "Sequences":
+        """Each image as the sequence of its rows, from the top: height steps of channels * width features."""
+        n, channels, height, width = self.x.shape
+        x = self.x.transpose(1, 2).reshape(n, height, channels * width)
+        lengths = torch.full((n,), height, device=x.device)
+        return Sequences(x, lengths, self.y, classes=self.classes, index=self.index)
+
+
+@dataclass(frozen=True)
+class Sequences(Batch):
+    """Series of rows of numbers, padded with zeros to the longest.
+
+    Attributes:
+        x: (n, steps, features), float32, or uint8 where the numbers are bytes.
+        lengths: (n,) int64, true steps of each.
+        y: None; or (n,) int64 classes, or (n, steps) int64 classes of each step, -1 where a step has none; or (n,
+            targets) or (n, steps, targets) float32 numbers to predict.
+        times: None, or (n, steps) float32 when each step was, in rising order; padded with the time of the last.
+        classes: the name of each class.
+    """
+
+    source: ClassVar[str] = "waves"
+    x: Tensor
+    lengths: Tensor
+    y: Tensor | None = None
+    times: Tensor | None = None
+    classes: tuple[str, ...] = ()
+
+    @property
+    def dimensions(self) -> dict[str, int]:
+        outputs = len(self.classes)
+        if self.y is not None and self.y.is_floating_point():
+            outputs = self.y.shape[-1]
+        return {"features": self.x.shape[2], "classes": len(self.classes), "outputs": outputs}
+
+    @property
+    def padded(self) -> dict[str, Tensor]:
+        stepwise = self.y is not None and self.y.ndim == (3 if self.y.is_floating_point() else 2)
+        names = ["x", *(["y"] if stepwise else []), *([] if self.times is None else ["times"])]
+        return dict.fromkeys(names, self.lengths)
+
+    @property
+    def elapsed(self) -> Tensor | None:
+        """(n, steps), time that passed before each step, 1 before the first; None where no times are known."""
+        if self.times is None:
+            return None
+        return torch.cat([torch.ones_like(self.times[:, :1]), self.times.diff(dim=1)], 1)
+
+
+@dataclass(frozen=True)
+class Symbols(Batch):
+    """Strings of symbols, padded with 0 to the longest.
+
+    Attributes:
+        x: (n, steps) int64, in [0, words).
+        lengths: (n,) int64, true symbols of each.
+        vocabulary: what each number stands for.
+    """
+
+    source: ClassVar[str] = "counting"
+    x: Tensor
+    lengths: Tensor
+    vocabulary: tuple[str, ...] = ()
+
+    @property
+    def dimensions(self) -> dict[str, int]:
+        return {"symbols": len(self.vocabulary)}
+
+    @property
+    def padded(self) -> dict[str, Tensor]:
+        return {"x": self.lengths}
+
+
+PAD, BEGIN, END, UNKNOWN = range(4)  # numbers with a meaning in every vocabulary of TextPairs
+
+
+@dataclass(frozen=True)
+class TextPairs(Batch):
+    """Sentences and what they are to become, as numbers of words, padded with 0 to the longest.
+
+    Attributes:
+        x: (n, steps) int64, the source, ending with `END`.
+        lengths: (n,) int64, true length of each source, `END` included.
+        target: (n, target steps) int64, beginning with `BEGIN` and ending with `END`.
+        target_lengths: (n,) int64, true length of each target, both included.
+        words: what each number of a source stands for; the first four are padding, begin, end and unknown.
+        target_words: the same for targets.
+    """
+
+    source: ClassVar[str] = "addition"
+    x: Tensor
+    lengths: Tensor
+    target: Tensor
+    target_lengths: Tensor
+    words: tuple[str, ...] = ()
+    target_words: tuple[str, ...] = ()
+
+    @property
+    def dimensions(self) -> dict[str, int]:
+        return {"words": len(self.words), "target_words": len(self.target_words)}
+
+    @property
+    def padded(self) -> dict[str, Tensor]:
+        return {"x": self.lengths, "target": self.target_lengths}
+
+
+@dataclass(frozen=True)
+class Trees(Batch):
+    """Sentences and the trees that they are to become, each tree's nodes in breadth-first order, padded with 0.
+
+    Attributes:
+        x: (n, steps) int64, the words of the text, ending with `END`.
+        lengths: (n,) int64, true length of each text, `END` included.
+        nodes: (n, most nodes) int64, the symbol of each node; the root is first. A symbol tells how many children its
+            node has.
+        parents: (n, most nodes) int64, the position of each node's parent; 0 for the root.
+        places: (n, most nodes) int64, the position of each node among its siblings, from 0.
+        sizes: (n,) int64, true number of nodes of each tree.
+        words: what each number of a text stands for; the first four are padding, begin, end and unknown.
+        symbols: the same for nodes.
+        arities: how many children a node of each symbol has.
+    """
+
+    source: ClassVar[str] = "algolisp-like"
+    x: Tensor
+    lengths: Tensor
+    nodes: Tensor
+    parents: Tensor
+    places: Tensor
+    sizes: Tensor
+    words: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    arities: tuple[int, ...] = ()
+
+    @property
+    def dimensions(self) -> dict[str, int]:
+        return {"words": len(self.words), "symbols": len(self.symbols)}
+
+    @property
+    def padded(self) -> dict[str, Tensor]:
+        return {"x": self.lengths, **dict.fromkeys(("nodes", "parents", "places"), self.sizes)}
+
+    def as_textpairs(self) -> TextPairs:
+        """Each tree as the text of its s-expression, a parenthesis being a word."""
+        from etude.data.trees import linearised  # which needs the kinds above
+
+        return linearised(self)
+
+
+def side_by_side(rows: Iterable[Tensor], fill: float | None = 0.0) -> Tensor:
+    """Tensors (steps, ...) of different length as one, (n, most steps, ...), padded with `fill`.
+
+    Args:
+        rows: at least one.
+        fill: the number to pad with; None repeats the last step of each, as the times of `Sequences` want it.
+    """
+    if fill is not None:
+        return torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True, padding_value=fill)
+    rows = list(rows)
+    most = max(map(len, rows))
+    return torch.stack([torch.cat([row, row[-1:].repeat(most - len(row), *[1] * (row.ndim - 1))]) for row in rows])
+
 
 def offer(split: Batch, kind: type[Batch]) -> Batch:
     """The split as another kind, where it offers itself as that kind (`as_vectors`, `as_images`, ...).
@@ -202,8 +377,15 @@ class Splits:
 
     def together(self) -> Batch:
         """All examples as one split, where nothing is to be held out."""
-        tensors = {name: torch.cat([p.tensors()[name] for p in self.parts().values()]) for name in self.test.tensors()}
-        return replace(self.test, **tensors)
+        named = [part.tensors() for part in self.parts().values()]
+        return replace(self.test, **{name: self._joined(name, [each[name] for each in named]) for name in named[0]})
+
+    def _joined(self, name: str, tensors: list[Tensor]) -> Tensor:
+        """The tensors one after the other, padded to the longest."""
+        if name not in self.test.padded:
+            return torch.cat(tensors)
+        fills = {"times": None, "y": 0.0 if tensors[0].is_floating_point() else -1.0}
+        return side_by_side((row for tensor in tensors for row in tensor), fills.get(name, 0.0))
 
     def whole(self) -> "Splits":
         """Nothing held out, as in papers on clustering, where labels only score: train and test are all examples.
@@ -240,10 +422,13 @@ def split(whole: Batch, name: str, *, shares: tuple[float, float] = (0.15, 0.15)
 
 
 def hold_out(whole: Batch, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Positions kept and positions held out, drawn class by class: (kept,), (held out,), each in rising order."""
+    """Positions kept and positions held out, each in rising order: (kept,), (held out,).
+
+    Drawn class by class where each example has one.
+    """
     order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed))
     y = getattr(whole, "y", None)
-    if y is not None and not y.is_floating_point():
+    if y is not None and y.ndim == 1 and not y.is_floating_point():
         order = order[torch.argsort(y[order], stable=True)]
     rank = torch.arange(len(whole), dtype=torch.float64)
     held = torch.floor((rank + 1) * share + 0.5) > torch.floor(rank * share + 0.5)

@@ -7,17 +7,27 @@ from etude.data.arrays import examples, load_arrays, read_arrays
 from etude.data.files import visible_files
 from etude.data.folder import SUFFIXES, image_files, load_folder, read_images
 from etude.data.idx import load_idx, read_idx
-from etude.data.kinds import Images, Splits, Vectors
+from etude.data.kinds import Batch, Images, Sequences, Splits, Symbols, TextPairs, Vectors
+from etude.data.pairs import TABLES as PAIRS
+from etude.data.pairs import aligned, are_pairs, load_pairs
+from etude.data.pairs import prepare as prepare_pairs
+from etude.data.series import from_arrays, prepare_long
+from etude.data.strings import load_strings
+from etude.data.strings import prepare as prepare_strings
 from etude.data.table import load_table, prepare, prepare_documents
 from etude.errors import InputError
 
 TABLES = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz")
 ARRAYS = (".npy", ".npz")
-KNOWN = f"{', '.join((*TABLES, *ARRAYS))}, an IDX file, or a folder of images, of .txt, of .npy or of IDX files"
+KNOWN = (
+    f"{', '.join((*TABLES, *ARRAYS))}, .jsonl, .txt, an IDX file, or a folder of images, of .txt, of .npy, of IDX "
+    "files or of pairs such as train.de and train.en"
+)
 
 
 def form(path: Path) -> str:
-    """How a path is to be read: "table", "arrays", "idx", "image", "folder" (of images), "text" or "texts" (a folder).
+    """How a path is to be read: "table", "arrays", "idx", "image", "folder" (of images), "text", "texts" (a folder) or
+    "pairs" (of texts).
 
     Raises:
         InputError: it is none of them.
@@ -28,8 +38,13 @@ def form(path: Path) -> str:
     if any(name.endswith(ARRAYS) for name in inside):
         return "arrays"
     if path.is_dir():
-        documents = any(visible_files(path, (".txt",))) and not any(visible_files(path, SUFFIXES))
-        return "texts" if documents else "folder"
+        if any(visible_files(path, SUFFIXES)):
+            return "folder"
+        if aligned(path) or any(name.endswith(PAIRS) for name in inside):
+            return "pairs"
+        return "texts" if any(visible_files(path, (".txt",))) else "folder"
+    if path.name.lower().endswith(PAIRS) and (".jsonl" in path.name.lower() or are_pairs(path)):
+        return "pairs"
     if path.name.lower().endswith(TABLES):
         return "table"
     if path.suffix.lower() == ".txt":
@@ -39,19 +54,35 @@ def form(path: Path) -> str:
     raise InputError(f"{path}: data of an unknown form: give {KNOWN}")
 
 
-def load_path(path: Path, target: str | None = None, unreadable: list[str] | None = None) -> Splits:
+def load_path(
+    path: Path,
+    target: str | None = None,
+    unreadable: list[str] | None = None,
+    kind: type[Batch] | None = None,
+) -> Splits:
     """Splits of the data at a path.
 
     Args:
-        target: the column to predict, for a table.
+        target: the column to predict, for a table; the language to translate into, for pairs.
         unreadable: where given, images and documents that cannot be read are left out and named here.
+        kind: what the system learns from, which decides where a path can be read as one kind or another: a folder of
+            texts is TF-IDF, and strings for one that learns from `Symbols`; a TSV is a table, or pairs for one that
+            learns from `TextPairs`.
 
     Raises:
         InputError: the path cannot be read, or what it holds does not make a data set.
     """
     match form(path):
+        case "table" if kind is TextPairs and ".tsv" in path.name.lower():
+            return load_pairs(path, target)
         case "table":
             return load_table(path, target)
+        case "pairs":
+            return load_pairs(path, target)
+        case "text":
+            return load_strings(path, unreadable)
+        case "texts" if kind is Symbols:
+            return load_strings(path, unreadable)
         case "arrays":
             return load_arrays(path)
         case "idx":
@@ -64,6 +95,30 @@ def load_path(path: Path, target: str | None = None, unreadable: list[str] | Non
             return load_texts(path, unreadable)
         case single:
             raise InputError(f"{path}: one {single} is no data set: give the folder that it is in")
+
+
+def read_strings(path: Path, preparation: dict[str, Any]) -> Symbols | TextPairs:
+    """New text at a path for a system that learned from `Symbols` or `TextPairs`.
+
+    Raises:
+        InputError: the path cannot be read, or a text is too short or lacks lines.
+    """
+    return prepare_pairs(path, preparation) if "pairs" in preparation else prepare_strings(path, preparation)
+
+
+def read_series(path: Path, preparation: dict[str, Any]) -> Sequences:
+    """New series at a path for a system that learned from `Sequences`.
+
+    Raises:
+        InputError: the path cannot be read, or the system learned from a table and this is none, or the reverse.
+    """
+    found, learned = form(path), "table" if "series" in preparation else "arrays"
+    if found != learned:
+        wanted = "a table with the columns that it learned from" if learned == "table" else "x and lengths in an npz"
+        raise InputError(f"{path}: {found}, and the system learned from {learned}: give {wanted}")
+    if found == "table":
+        return prepare_long(path, preparation)
+    return from_arrays(read_arrays(path), path, tuple(preparation["classes"]))
 
 
 def read_path(path: Path, preparation: dict[str, Any]) -> Vectors | Images:

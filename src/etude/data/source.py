@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from etude.errors import InputError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the list of names is wanted at once
-    from etude.data.kinds import Batch, Splits
+    from etude.data.kinds import Batch, Sequences, Splits
 
 SOURCES = {
     "digits": ("etude.data.digits:digits", "1,797 handwritten digits 8x8, always at hand"),
@@ -35,6 +35,29 @@ SOURCES = {
     "xor": ("etude.data.toy:xor", "toy: exclusive or, its four points"),
     "gaussians25": ("etude.data.toy:gaussians25", "toy: 25 normal distributions on a grid"),
     "ring8": ("etude.data.toy:ring8", "toy: 8 normal distributions on a circle"),
+    "counting": ("etude.data.counting:counting", "toy: strings a^n b^n, n up to 100 to train, up to 200 to test"),
+    "counting-abc": ("etude.data.counting:counting_abc", "toy: strings a^n b^n c^n, n up to 50, up to 100 to test"),
+    "addition": ("etude.data.addition:addition", "toy: 60,000 sums of numbers of up to three digits, as text"),
+    "prose": ("etude.data.prose:prose", "100,000 characters of Shakespeare's Coriolanus, always at hand"),
+    "tinyshakespeare": ("etude.data.strings:tinyshakespeare", "a million characters of Shakespeare's plays"),
+    "multi30k": ("etude.data.multi30k:multi30k", "31,014 captions of photographs, German to English"),
+    "algolisp-like": ("etude.data.trees:algolisp_like", "toy: 12,000 problems in words and their programs"),
+    "algolisp": ("etude.data.trees:algolisp", "AlgoLisp: 99,506 problems in words and their programs (metaset3)"),
+    "waves": ("etude.data.toy:waves", "toy: 600 noisy waves seen at irregular times, 3 classes"),
+    "jsb-chorales": (
+        "etude.data.jsb:jsb_chorales",
+        "382 chorales by Bach as piano rolls, 88 keys, a step a quarter note",
+    ),
+    "half-cheetah": ("etude.data.half_cheetah:half_cheetah", "a simulated runner: 17 observations, predict the next"),
+    "occupancy": ("etude.data.uci:occupancy", "is a room occupied? 5 sensors, a step a minute"),
+    "gesture": ("etude.data.uci:gesture", "phases of hand gestures, 5 classes, 32 features of motion"),
+    "traffic": ("etude.data.uci:traffic", "cars on a motorway by the hour, from weather and time of day"),
+    "power": ("etude.data.uci:power", "electric power of a household by the day"),
+    "ozone": ("etude.data.uci:ozone", "days of much ozone, from 72 measurements of the weather"),
+    "person-activity": (
+        "etude.data.uci:person_activity",
+        "what a person does, 7 classes, from tags seen at irregular times",
+    ),
 }
 
 
@@ -57,13 +80,21 @@ def _named(name: str) -> "Callable[[Path | None], Splits]":
     return loaded
 
 
-def load(data: Any, *, data_dir: str | Path | None = None, target: str | None = None) -> "Splits":
+def load(
+    data: Any,
+    *,
+    data_dir: str | Path | None = None,
+    target: str | None = None,
+    kind: "type[Batch] | None" = None,
+) -> "Splits":
     """The data that `data` names, split into train, validation and test.
 
     Args:
         data: a name of `names()`, a path to files of your own, arrays or tensors `x` or `(x, y)`, or `Splits`.
         data_dir: the folder in which named sources look for their files; `$ETUDE_DATA` where not given.
-        target: the column to predict, for a table.
+        target: the column to predict, for a table; the language to translate into, for pairs of texts.
+        kind: what the system learns from, for a path that can be read as one kind or another: see
+            `etude.data.own.load_path`.
 
     Raises:
         InputError: there is no such source or file, or it cannot be read.
@@ -73,7 +104,7 @@ def load(data: Any, *, data_dir: str | Path | None = None, target: str | None = 
     if isinstance(data, Splits):
         splits = data
     elif isinstance(data, str | Path):
-        splits = _load(str(data), data_dir, target)
+        splits = _load(str(data), data_dir, target, kind)
     else:
         from etude.data.arrays import from_arrays
 
@@ -85,7 +116,8 @@ def read(data: Any, kind: "type[Batch]", preparation: "dict[str, Any]") -> "Batc
     """New examples for a trained system, which may lack labels.
 
     Args:
-        data: a path (an image, a text, a folder of either, an array file, an IDX file, a table) or an array or tensor.
+        data: a path (an image, a text, a folder of either, an array file, an IDX file, a table, for a system of
+            `TextPairs` a text with a source in each line) or an array or tensor.
         kind: what the system learns from.
         preparation: `Splits.preparation` of the data that it was trained on.
 
@@ -94,12 +126,19 @@ def read(data: Any, kind: "type[Batch]", preparation: "dict[str, Any]") -> "Batc
     """
     from etude.data.arrays import as_array, examples
     from etude.data.kinds import Images, Vectors, offer
-    from etude.data.own import read_path
+    from etude.data.own import read_path, read_series, read_strings
+    from etude.data.series import from_arrays
 
     if isinstance(data, str | Path):
         if not Path(data).exists():
             raise InputError(f"{data}: no such file or folder: correct the path")
+        if preparation.keys() & {"symbols", "pairs"}:
+            return offer(read_strings(Path(data), preparation), kind)
+        if preparation["kind"] == "Sequences":
+            return _of_features(read_series(Path(data), preparation), str(data), preparation)
         found, where = read_path(Path(data), preparation), str(data)
+    elif preparation["kind"] == "Sequences":
+        return _of_features(from_arrays({"x": as_array(data)}, Path("input")), "input", preparation)
     else:
         found, where = examples(as_array(data), "input"), "input"
     sizes = preparation["dimensions"]
@@ -115,11 +154,18 @@ def read(data: Any, kind: "type[Batch]", preparation: "dict[str, Any]") -> "Batc
     return offer(replace(found, classes=tuple(preparation["classes"])), kind)
 
 
+def _of_features(found: "Sequences", where: str, preparation: "dict[str, Any]") -> "Sequences":
+    expected, got = preparation["dimensions"]["features"], found.dimensions["features"]
+    if got != expected:
+        raise InputError(f"{where}: expected steps of {expected} numbers, got {got}: give series of that size")
+    return replace(found, classes=tuple(preparation["classes"]))
+
+
 def _sizes(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) if len(shape) > 1 else f"rows of {shape[0]} numbers"
 
 
-def _load(data: str, data_dir: str | Path | None, target: str | None) -> "Splits":
+def _load(data: str, data_dir: str | Path | None, target: str | None, kind: "type[Batch] | None") -> "Splits":
     if data in names():
         folder = data_dir or os.environ.get("ETUDE_DATA")
         return _named(data)(Path(folder) if folder else None)
@@ -127,10 +173,10 @@ def _load(data: str, data_dir: str | Path | None, target: str | None) -> "Splits
 
     path, _, column = data.rpartition(":")
     if path and not Path(data).exists() and Path(path).exists():
-        return load_path(Path(path), target or column)
+        return load_path(Path(path), target or column, kind=kind)
     if not Path(data).exists():
         raise InputError(f"no data set and no file is called {data!r}: {_suggestion(data)}")
-    return load_path(Path(data), target)
+    return load_path(Path(data), target, kind=kind)
 
 
 def _suggestion(name: str) -> str:

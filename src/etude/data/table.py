@@ -5,7 +5,8 @@ becomes that mean. A column of words is one-hot over the words of the training r
 The target is the column named by the user, or else the one called `target`, `label`, `class` or `y`. Words, or whole
 numbers of at most 20 values that occur twice on average, are classes; other numbers are predicted as they are.
 Where there is one column beside the target, and most of its cells are different texts of several words, they are
-documents and become TF-IDF (`etude.data.text`). CSV and TSV may be gzipped.
+documents and become TF-IDF (`etude.data.text`). A table with the columns `id` and `time` or `step` is one of series
+(`etude.data.series`). CSV and TSV may be gzipped.
 """
 
 import csv
@@ -45,9 +46,13 @@ def load_table(path: Path, target: str | None = None) -> Splits:
     Raises:
         InputError: the file cannot be read, there is no such column, or a value is not what its column holds.
     """
+    from etude.data.series import keys, load_long  # which reads its columns as this does
+
     columns = read_columns(path)
-    target = _target(columns, target, path)
-    y, classes = (None, ()) if target is None else _outcomes(columns.pop(target), target, path)
+    if keys(columns):
+        return load_long(columns, target, path)
+    target = target_of(columns, target, path)
+    y, classes = (None, ()) if target is None else outcomes(columns.pop(target), target, path)
     if not columns:
         raise InputError(f"{path}: no column beside the target {target!r}: add columns to predict it from")
     name, count = Path(path.name.removesuffix(".gz")).stem, len(next(iter(columns.values())))
@@ -59,8 +64,8 @@ def load_table(path: Path, target: str | None = None) -> Splits:
         ((column, texts),) = columns.items()
         names = [f"row {row}" for row in range(1, count + 1)]
         return prepared(drawn, names, texts, str(path), column=column, target=target)
-    fitted = [_fit(name, column, drawn.train.index.tolist(), path) for name, column in columns.items()]
-    whole = Vectors(_transform(columns, fitted, path), y, classes)
+    fitted = [fit(name, column, drawn.train.index.tolist(), path) for name, column in columns.items()]
+    whole = Vectors(transform(columns, fitted, path), y, classes)
     table = {"columns": fitted, "target": target, "classes": list(classes)}
     parts = {part: whole[rows.index] for part, rows in drawn.parts().items()}
     return Splits(**parts, name=name, preparation={"table": table})
@@ -79,9 +84,9 @@ def prepare(path: Path, table: dict[str, Any]) -> Vectors:
     missing = [column["name"] for column in table["columns"] if column["name"] not in columns]
     if missing:
         raise InputError(f"{path}: no column {', '.join(map(repr, missing))}, which the system learned from: add it")
-    x, target, classes = _transform(columns, table["columns"], path), table["target"], tuple(table["classes"])
-    labelled = target in columns and not any(map(_is_missing, columns[target]))
-    return Vectors(x, _outcomes(columns[target], target, path, classes)[0] if labelled else None, classes)
+    x, target, classes = transform(columns, table["columns"], path), table["target"], tuple(table["classes"])
+    labelled = target in columns and not any(map(is_missing, columns[target]))
+    return Vectors(x, outcomes(columns[target], target, path, classes)[0] if labelled else None, classes)
 
 
 def prepare_documents(path: Path, preparation: dict[str, Any]) -> Vectors:
@@ -99,7 +104,7 @@ def prepare_documents(path: Path, preparation: dict[str, Any]) -> Vectors:
     from etude.data.text import weigh
 
     columns, text, classes = read_columns(path), preparation["text"], tuple(preparation["classes"])
-    target = text["target"] or _target(columns, None, path) or ""
+    target = text["target"] or target_of(columns, None, path) or ""
     others = {name: cells for name, cells in columns.items() if name != target}
     column = text["column"] or "text"
     named = [column] if column in others else list(others)
@@ -109,7 +114,7 @@ def prepare_documents(path: Path, preparation: dict[str, Any]) -> Vectors:
         raise InputError(f"{path}: the documents may be in {seen}: call theirs {column!r}")
     outputs = preparation["dimensions"]["outputs"]
     labels = columns.get(target, [""]) if outputs else [""]
-    y = None if any(map(_is_missing, labels)) else _outcomes(labels, target, path, classes)[0]
+    y = None if any(map(is_missing, labels)) else outcomes(labels, target, path, classes)[0]
     return Vectors(weigh(others[found[0]], text, str(path)), y, classes)
 
 
@@ -139,7 +144,7 @@ def _csv(path: Path) -> Columns:
     if unnamed or len(set(names)) < len(names):
         which = f"column {unnamed[0]} has no name" if unnamed else "two columns have one name"
         raise InputError(f"{path}: {which} in the header line: name every column, each once")
-    if names and all(_number(name) is not None for name in names):
+    if names and all(number_in(name) is not None for name in names):
         raise InputError(f"{path}: the first line is all numbers: put a line of column names before it")
     cells = [row for row in cells if row]
     for place, row in enumerate(cells, 1):
@@ -158,7 +163,7 @@ def _parquet(path: Path) -> Columns:
         return {str(name): ["" if cell is None else str(cell) for cell in column] for name, column in table.items()}
 
 
-def _target(columns: Columns, target: str | None, path: Path) -> str | None:
+def target_of(columns: Columns, target: str | None, path: Path) -> str | None:
     if target is None:
         return next((name for wanted in TARGETS for name in columns if name.lower() == wanted), None)
     if target not in columns:
@@ -168,7 +173,7 @@ def _target(columns: Columns, target: str | None, path: Path) -> str | None:
     return target
 
 
-def _outcomes(
+def outcomes(
     cells: list[str], target: str, path: Path, known: tuple[str, ...] | None = None
 ) -> tuple[Tensor, tuple[str, ...]]:
     """What to predict: classes (n,) int64 and their names, or numbers (n, 1) and no names.
@@ -176,10 +181,10 @@ def _outcomes(
     Args:
         known: the names of the classes, none for numbers; found out from the cells where not given.
     """
-    empty = [row for row, cell in enumerate(cells, 1) if _is_missing(cell)]
+    empty = [row for row, cell in enumerate(cells, 1) if is_missing(cell)]
     if empty:
         raise InputError(f"{path}: row {empty[0]} has no {target!r} ({len(empty)} such rows): fill in or remove them")
-    numbers = [_number(cell) for cell in cells]
+    numbers = [number_in(cell) for cell in cells]
     if None not in numbers:
         values = [number for number in numbers if number is not None]
         distinct = sorted(set(values))
@@ -197,11 +202,11 @@ def _outcomes(
     return torch.tensor([place[cell] for cell in cells]), classes
 
 
-def _fit(name: str, cells: list[str], train: Sequence[int], path: Path) -> dict[str, Any]:
+def fit(name: str, cells: list[str], train: Sequence[int], path: Path) -> dict[str, Any]:
     """How one column becomes numbers, from the rows `train`; missing cells are counted over all rows."""
-    missing = sum(_is_missing(cell) for cell in cells)
-    present = [cell for row in train if not _is_missing(cell := cells[row])]
-    if all(_is_missing(cell) or _number(cell) is not None for cell in cells):
+    missing = sum(is_missing(cell) for cell in cells)
+    present = [cell for row in train if not is_missing(cell := cells[row])]
+    if all(is_missing(cell) or number_in(cell) is not None for cell in cells):
         numbers = torch.tensor([float(cell) for cell in present] or [0.0], dtype=torch.float64)
         deviation = numbers.std(correction=0).item() or 1.0
         return {"name": name, "mean": numbers.mean().item(), "std": deviation, "missing": missing}
@@ -213,7 +218,7 @@ def _fit(name: str, cells: list[str], train: Sequence[int], path: Path) -> dict[
     return {"name": name, "words": words, "missing": missing}
 
 
-def _transform(columns: Columns, fitted: list[dict[str, Any]], path: Path) -> Tensor:
+def transform(columns: Columns, fitted: list[dict[str, Any]], path: Path) -> Tensor:
     """The columns side by side as numbers: (n, features)."""
     return torch.cat([_column(columns[column["name"]], column, path) for column in fitted], 1)
 
@@ -225,7 +230,7 @@ def _column(cells: list[str], fitted: dict[str, Any], path: Path) -> Tensor:
         return torch.nn.functional.one_hot(found, len(place) + 1)[:, 1:].float()
     numbers = []
     for row, cell in enumerate(cells, 1):
-        number = fitted["mean"] if _is_missing(cell) else _number(cell)
+        number = fitted["mean"] if is_missing(cell) else number_in(cell)
         if number is None or not math.isfinite(number):
             raise InputError(f"{path}: row {row}, column {fitted['name']!r}: {cell!r} is no finite number: correct it")
         numbers.append((number - fitted["mean"]) / fitted["std"])
@@ -237,16 +242,16 @@ def _column(cells: list[str], fitted: dict[str, Any], path: Path) -> Tensor:
 
 def _are_documents(cells: list[str]) -> bool:
     """Whether most cells hold several words and most differ; empty ones do not count."""
-    present = [cell for cell in cells if not _is_missing(cell)]
+    present = [cell for cell in cells if not is_missing(cell)]
     several = sum(len(WORD.findall(cell)) > 1 for cell in present)
     return min(several, len(set(present))) > len(present) / 2
 
 
-def _is_missing(cell: str) -> bool:
+def is_missing(cell: str) -> bool:
     return cell.lower() in MISSING
 
 
-def _number(cell: str) -> float | None:
+def number_in(cell: str) -> float | None:
     try:
         return float(cell)
     except ValueError:

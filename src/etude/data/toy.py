@@ -1,4 +1,4 @@
-"""Seeded toy data in the plane, small enough for seconds: `Vectors` with two features."""
+"""Seeded toy data, small enough for seconds: `Vectors` in the plane, and `waves`, which are `Sequences`."""
 
 import math
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from etude.data.kinds import Splits, Vectors, split
+from etude.data.kinds import Sequences, Splits, Vectors, side_by_side, split
 
 
 def blobs(data_dir: Path | None = None) -> Splits:
@@ -50,6 +50,31 @@ def gaussians25(data_dir: Path | None = None) -> Splits:
 def ring8(data_dir: Path | None = None) -> Splits:
     """8 normal distributions on a circle of radius 2, deviation 0.02 (Metz et al. 2017): 8,000 points, no classes."""
     return _modes("ring8", 8000, 0.02)
+
+
+def waves(data_dir: Path | None = None) -> Splits:
+    """Noisy waves seen at irregular times: 600 of 12 to 24 steps, sines of period 20 (slow) or 4 (fast), or square.
+
+    A square wave has a period of 20. Each begins at a phase drawn at random; steps are 0.5 to 1.5 apart, 1 on average;
+    the standard deviation of the noise is 0.1.
+    """
+    random = torch.Generator().manual_seed(0)
+    y, lengths = torch.arange(600) % 3, torch.randint(12, 25, (600,), generator=random)
+    times = (0.5 + torch.rand(600, 24, generator=random)).cumsum(1)
+    periods = torch.tensor([20.0, 4.0, 20.0]).index_select(0, y)[:, None]
+    wave = torch.sin(2 * math.pi * (times / periods + torch.rand(600, 1, generator=random)))
+    x = torch.where(y[:, None] == 2, wave.sign(), wave) + 0.1 * torch.randn(600, 24, generator=random)
+    steps = lengths.tolist()
+    return split(
+        Sequences(
+            side_by_side(row[:n, None] for row, n in zip(x, steps, strict=True)),
+            lengths,
+            y,
+            side_by_side((row[:n] for row, n in zip(times, steps, strict=True)), None),
+            ("slow", "fast", "square"),
+        ),
+        "waves",
+    )
 
 
 def modes(name: str) -> Tensor:

@@ -12,6 +12,7 @@ runs/vae-digits-3fa2c1/      system, data, hash of what was asked (seed included
 
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import shlex
@@ -34,6 +35,9 @@ from etude.engine.files import sha256, write_json
 from etude.errors import InputError
 from etude.signature import acts_on_another, dimensions, fit, resolve
 from etude.systems.system import System
+
+PREPARED = {"table", "text", "series", "symbols", "pairs"}
+"""Preparations of data that new input in files goes through as well."""
 
 Asked = dict[str, Any]
 
@@ -171,8 +175,9 @@ class Run:
         if given is None and asked["asked"] is None:
             raise InputError(f"{self.folder} was trained on arrays in memory: give the data again")
         data_dir = Path(asked["data_dir"]) if asked["data_dir"] else None
-        splits = source.load(asked["asked"] if given is None else given, data_dir=data_dir, target=asked["target"])
-        splits = splits.as_kind(getattr(kinds, self.record["kind"]))
+        kind: type[Batch] = getattr(kinds, self.record["kind"])
+        found = asked["asked"] if given is None else given
+        splits = source.load(found, data_dir=data_dir, target=asked["target"], kind=kind).as_kind(kind)
         if splits.digest() != self.question["digest"]:
             raise InputError(
                 f"{asked['asked'] or 'what was given'} is not what {self.folder} was trained on: give that"
@@ -192,17 +197,67 @@ class Run:
         kind: type[Batch] = getattr(kinds, self.record["kind"])
         preparation = self.record["preparation"]
         named = isinstance(given, str) and given in source.names()
-        if isinstance(given, str | Path) and not named and preparation.keys() & {"table", "text"}:
+        if isinstance(given, str | Path) and not named and preparation.keys() & PREPARED:
             return source.read(given, kind, preparation)
-        splits = source.load(given, data_dir=self.record["data"]["data_dir"]).as_kind(kind)
+        splits = source.load(given, data_dir=self.record["data"]["data_dir"], kind=kind).as_kind(kind)
         taken = {size for asked in chain(self.record["served"]) for size in dimensions(find(asked["system"]))}
         expected, got = ({k: sizes[k] for k in taken} for sizes in (self.record["dimensions"], splits.train.dimensions))
         classes = list(getattr(splits.train, "classes", ()))
         if got != expected or (taken & {"classes", "outputs"} and classes != self.record["classes"]):
             raise InputError(f"{splits.name} has {got}, classes {classes}: give data like those of {self.folder}")
-        if splits.preparation.get("text") != preparation.get("text"):
+        if any(splits.preparation.get(key) != preparation.get(key) for key in ("text", "symbols", "pairs")):
             raise InputError(f"{splits.name} counts other words than {self.folder} did: give documents, in files")
         return splits.test if named else splits.together()
+
+    def complete(self, text: str, *, temperature: float = 1.0, length: int = 200) -> str:
+        """How a text may go on, by the verb of that name.
+
+        Args:
+            text: at least one symbol.
+            temperature: in [0, inf); the lower, the surer; at 0 the likeliest symbol is always taken.
+            length: symbols to add, in [1, inf); fewer where the string ends before.
+
+        Raises:
+            InputError: the system learned no strings, the text has a symbol that it never saw, or a number is out of
+                its range.
+        """
+        system: Any = self.system
+        if not hasattr(system, "complete"):
+            raise InputError(f"{self.folder} holds the system {type(system).__name__}, which has no verb `complete`")
+        if not text or not temperature >= 0 or length < 1:
+            raise InputError("expected a text, --temperature in [0, inf), --length a whole number in [1, inf)")
+        vocabulary: list[str] = self.record["preparation"]["symbols"]["vocabulary"]
+        unknown = [symbol for symbol in text if symbol not in vocabulary]
+        if unknown:
+            known = "".join(word for word in vocabulary if len(word) == 1)
+            raise InputError(f"{unknown[0]!r} is not among what {self.folder} has read: use {known!r}")
+        begun = [place for place in [kinds.BEGIN] if vocabulary[place] == "<begin>"]
+        x = torch.tensor([begun + [vocabulary.index(symbol) for symbol in text]], device=system.device)
+        added = [vocabulary[place] for place in system.complete(x, length, temperature)[0].tolist()]
+        return "".join(itertools.takewhile(lambda word: word != "<end>", added))
+
+    def translate(self, text: str, *, beam: int | None = None) -> str:
+        """What a text becomes, by the verb of that name.
+
+        Args:
+            text: as those that the system learned from.
+            beam: hypotheses to keep, in [1, inf); the system's own number where not given.
+
+        Raises:
+            InputError: the system learned no pairs of texts, the text is empty, or the number is out of its range.
+        """
+        from etude.data.pairs import decode, encode
+
+        system: Any = self.system
+        if not hasattr(system, "translate"):
+            raise InputError(f"{self.folder} holds the system {type(system).__name__}, which has no verb `translate`")
+        preparation = self.record["preparation"]
+        if "pairs" not in preparation:
+            raise InputError(f"{self.folder} was trained on numbers: train on texts, or call its system's `translate`")
+        if not text.strip() or (beam is not None and beam < 1):
+            raise InputError("expected a text, and --beam a whole number in [1, inf)")
+        x = torch.tensor([encode(text, preparation)], device=system.device)
+        return decode(system.translate(x, beam)[0].tolist(), preparation)
 
     def previews(self) -> dict[int, Tensor]:
         """Samples drawn during training, by the number of passes done."""

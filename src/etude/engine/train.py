@@ -37,6 +37,7 @@ from etude.systems.system import Clock, NonFiniteError, Phase, System
 
 CHECKPOINT_SHARE = 0.05  # of the time goes into checkpoints at the ends of passes, at most
 CHECKPOINT_SECONDS = 120.0  # between checkpoints within a long pass
+SORTED = 50  # batches whose examples are sorted by length together
 PREVIEW_SAMPLES = 256
 Precision = Literal["float32", "bf16"]
 PREVIEW_EXAMPLES = 1000  # of the test split, in a frame of the film of a clustering
@@ -83,9 +84,11 @@ def train(
         raise InputError(f"--precision {precision}: expected {' or '.join(get_args(Precision))}")
     place = _device(device)
     asked = ask(system, on, quick, arguments)
-    splits = source.load(data if data is not None else _kind(asked).source, data_dir=data_dir, target=target)
+    learner = _learner(asked)
+    kind, default = learner.kind, learner.source or learner.kind.source
+    splits = source.load(data if data is not None else default, data_dir=data_dir, target=target, kind=kind)
     name = splits.name
-    splits = splits.as_kind(_kind(asked))
+    splits = splits.as_kind(kind)
     question = asked | {"data": name, "digest": splits.digest(), "seed": seed, "precision": precision}
     if previews:
         question["previews"] = list(previews)
@@ -184,10 +187,11 @@ def ask(system: str | type[System], on: str | None, quick: bool, given: dict[str
     return asked | {"on": ask(on, inner.pop("on", None), quick, inner)}
 
 
-def _kind(asked: Asked) -> type[Batch]:
+def _learner(asked: Asked) -> type[System]:
+    """The system that meets the data: the innermost of those that act on one another."""
     while "on" in asked:
         asked = asked["on"]
-    return find(asked["system"]).kind
+    return find(asked["system"])
 
 
 def _start_from_runs(asked: Asked, system: torch.nn.Module) -> None:
@@ -221,12 +225,31 @@ def order(seed: int, phase: int, epoch: int, count: int) -> Tensor:
     return torch.randperm(count, generator=torch.Generator().manual_seed(int.from_bytes(digest[:7], "big")))
 
 
+def grouped(places: Tensor, lengths: Tensor, batch: int) -> Tensor:
+    """The same examples in an order whose batches hold examples of like length, so that little is padding.
+
+    Within every `SORTED` batches examples are sorted by length, and each batch comes where the first of its examples
+    was. What is left over of whole batches stays at the end.
+
+    Args:
+        places: (count,), the order to start from.
+        lengths: (count,), of every example.
+        batch: examples in a batch.
+    """
+    whole = len(places) // batch * batch
+    found = []
+    for some in places[:whole].split(SORTED * batch):
+        rank = lengths.index_select(0, some).argsort(stable=True).reshape(-1, batch)
+        found.append(some.index_select(0, rank.index_select(0, rank[:, 0].argsort()).flatten()))
+    return torch.cat([*found, places[whole:]])
+
+
 @dataclass
 class Loop:
     """One training, from where its folder left it to its end.
 
     A pass takes whole batches; examples left over at its end are first come in another pass's order. Data smaller than
-    a batch are one batch.
+    a batch are one batch. Examples that have lengths come in batches of like length.
     """
 
     system: System
@@ -285,7 +308,10 @@ class Loop:
 
     def one_pass(self, phase: Phase, epoch: int) -> None:
         steps, device = self.steps(phase), self.system.device
-        places = order(self.seed, self.place.phase, epoch, len(self.splits.train)).to(device)
+        places = order(self.seed, self.place.phase, epoch, len(self.splits.train))
+        if (lengths := self.splits.train.tensors().get("lengths")) is not None:
+            places = grouped(places, lengths.cpu(), phase.batch)
+        places = places.to(device)
         self.system.train()
         for step in range(self.place.step, steps):
             index = distributed.share(places[step * phase.batch : (step + 1) * phase.batch])

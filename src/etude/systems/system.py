@@ -80,6 +80,7 @@ class System(nn.Module):
     Attributes:
         paper: where it comes from.
         kind: the data it learns from.
+        source: the data set to take where none is asked for, if it is not the one of its kind.
         metrics: measured on the validation split after every pass, and on the test split at the end.
         final_metrics: too dear for every pass, measured on the test split alone.
         tiny: arguments small enough for a unit test.
@@ -90,6 +91,7 @@ class System(nn.Module):
 
     paper: ClassVar[Paper]
     kind: type[Batch] = Batch
+    source: ClassVar[str | None] = None
     metrics: tuple[Metric, ...] = ()
     final_metrics: tuple[Metric, ...] = ()
     tiny: ClassVar[dict[str, Any]] = {}

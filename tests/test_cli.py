@@ -34,6 +34,14 @@ def mlp(folder: Path) -> Path:
     return next(folder.glob("mlp-digits-*"))
 
 
+@pytest.fixture(scope="module")
+def char_rnn(folder: Path) -> Path:
+    (folder / "be.txt").write_text("to be or not to be, that is the question. " * 100)
+    words = ["--units", "8", "--layers", "1", "--epochs", "1", "--batch", "5", "--quiet"]
+    assert main(["train", "char-rnn", "--data", str(folder / "be.txt"), "--runs", str(folder), *words]) == 0
+    return next(folder.glob("char-rnn-*"))
+
+
 def told(capsys: pytest.CaptureFixture[str], *words: str | Path) -> str:
     """The one line that a mistake prints."""
     assert main([str(word) for word in words]) == 2
@@ -109,6 +117,47 @@ def test_cluster_sorts_new_examples_as_predict_does(
     assert out.splitlines()[1].startswith("one.png,")
     assert main(["predict", str(dec), str(tmp_path / "one.png")]) == 0
     assert capsys.readouterr().out == out
+
+
+def test_complete_goes_on_with_a_text(char_rnn: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def printed(*words: str) -> str:
+        assert main(["complete", str(char_rnn), "to be", "--length", "30", *words]) == 0
+        return capsys.readouterr().out.removesuffix("\n")
+
+    assert printed().startswith("to be")
+    assert len(printed()) == len("to be") + 30
+    assert printed("--seed", "1") == printed("--seed", "1") != printed("--seed", "2")
+    assert printed("--temperature", "0") == printed("--temperature", "0", "--seed", "1")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["TO BE"], "'T' is not among what"),
+        ([""], "expected a text"),
+        (["to", "--temperature", "-1"], "--temperature in [0, inf)"),
+        (["to", "--length", "0"], "--length a whole number in [1, inf)"),
+    ],
+)
+def test_a_mistake_in_complete_is_one_line(
+    words: list[str], line: str, char_rnn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert line in told(capsys, "complete", char_rnn, *words)
+
+
+def test_translate_turns_text_into_text(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "turned.tsv").write_text("".join(f"{a}{b}\t{b}{a}\n" for a in "abc" for b in "abc") * 10)
+    words = ["--embedding", "8", "--hidden", "16", "--layers", "1", "--longest", "4", "--rate", "0.02", "--batch", "9"]
+    data = ["--data", str(tmp_path / "turned.tsv"), "--runs", str(folder), "--epochs", "30", "--quiet"]
+    assert main(["train", "seq2seq", *data, *words]) == 0
+    run = next(folder.glob("seq2seq-*"))
+    assert main(["translate", str(run), "ab"]) == main(["translate", str(run), "cb", "--beam", "1"]) == 0
+    assert capsys.readouterr().out == "ba\nbc\n"
+    assert "--beam a whole number in [1, inf)" in told(capsys, "translate", run, "ab", "--beam", "0")
+
+
+def test_translate_needs_a_system_that_can(vae: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "VAE, which has no verb `translate`" in told(capsys, "translate", vae, "ab")
 
 
 def test_data_clusters_counts_them_among_examples_and_among_codes(
@@ -335,6 +384,7 @@ def test_help_imports_neither_torch_nor_numpy() -> None:
 def test_wrong_verbs_for_a_run_are_told(mlp: Path, vae: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "has no verb `sample`" in told(capsys, "sample", mlp)
     assert "has no verb `cluster`" in told(capsys, "cluster", mlp)
+    assert "has no verb `complete`" in told(capsys, "complete", mlp, "to be")
     assert "has no verb `encode`" in told(capsys, "data", "clusters", mlp)
     assert "--count 0" in told(capsys, "sample", vae, "--count", "0")
     assert "/nope" in told(capsys, "predict", mlp, "/nope")

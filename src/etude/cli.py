@@ -121,6 +121,36 @@ def cluster(run: Positional[Path], input: Positional[Path | None] = None, out: P
         print(told)
 
 
+def complete(
+    run: Positional[Path], text: Positional[str], temperature: float = 1.0, length: int = 200, seed: int = 0
+) -> None:
+    """Go on with a text, symbol by symbol.
+
+    Args:
+        run: the folder of a run.
+        text: to go on with.
+        temperature: the lower, the surer; at 0 the likeliest symbol is always taken.
+        length: symbols to add.
+        seed: of the draw.
+    """
+    import torch
+
+    opened = _load(run)
+    torch.manual_seed(seed)
+    print(text + opened.complete(text, temperature=temperature, length=length))
+
+
+def translate(run: Positional[Path], text: Positional[str], beam: int | None = None) -> None:
+    """Turn a text into what it is to become, as the run has learned it.
+
+    Args:
+        run: the folder of a run.
+        text: of the kind that it learned from.
+        beam: hypotheses to keep; the run's own number where not given.
+    """
+    print(_load(run).translate(text, beam=beam))
+
+
 def report(run: Positional[Path], data: str | None = None) -> None:
     """Write the page of a run again.
 
@@ -157,7 +187,7 @@ def reproduce(
     """Run the experiments behind the claims about a system or a library and file what they find.
 
     Args:
-        name: of a system, or of a library: autodiff.
+        name: of a system, or of a library: autodiff, dynamics.
         only: one claim.
         data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
         device: what to train on.
@@ -284,6 +314,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "sample": sample,
     "predict": predict,
     "cluster": cluster,
+    "complete": complete,
+    "translate": translate,
     "report": report,
     "compare": compare,
     "reproduce": reproduce,

@@ -2,6 +2,7 @@ import ast
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,17 @@ from scipy.stats import kstest
 from torch import nn
 
 from etude.catalogue import Entry, entries
-from etude.claims import autodiff, lab
+from etude.claims import autodiff, dynamics, lab
 from etude.claims.autoencoders import vae
 from etude.claims.clustering import dcn, dec, deep_clustering, idec
 from etude.claims.feedforward import mlp
 from etude.claims.gans import gan
 from etude.claims.lab import Claim, Finding, Lab, Plot, claim, spread
+from etude.claims.recurrent import char_rnn, counter, liquid_network, lstm_classifier, saps, seq2seq, sequence_model
 from etude.claims.techniques import ema
 from etude.data import source
-from etude.data.kinds import Images, Splits
+from etude.data.kinds import Images, Sequences, Splits
+from etude.data.strings import by_position, cut
 from etude.engine.run import Run
 from etude.engine.train import train
 from etude.errors import InputError
@@ -200,10 +203,38 @@ def few(splits: Splits) -> Splits:
     return Splits(**parts, name=splits.name)
 
 
+SERIES = {  # features, classes of each step, numbers to predict at each step
+    "jsb-chorales": (88, 0, 0),
+    "half-cheetah": (17, 0, 17),
+    "gesture": (32, 5, 0),
+    "occupancy": (5, 2, 0),
+    "traffic": (7, 0, 1),
+    "power": (6, 0, 1),
+    "ozone": (72, 2, 0),
+    "person-activity": (7, 7, 0),
+}
+
+
+def series(features: int, classes: int, targets: int) -> Sequences:
+    """20 sequences of 6 steps."""
+    generator = torch.Generator().manual_seed(0)
+    y = torch.randint(classes, (20, 6), generator=generator) if classes else None
+    y = torch.randn(20, 6, targets, generator=generator) if targets else y
+    x = torch.rand(20, 6, features, generator=generator).round()
+    return Sequences(x, torch.full((20,), 6), y, classes=tuple("0123456789")[:classes])
+
+
 def small(name: str) -> Splits:
     """A source cut to 20 examples a split; noise in the place of what comes from files, so that none is needed."""
     shapes = {"mnist": (1, 28, 28), "mnist-binary": (1, 28, 28), "cifar10": (3, 32, 32), "omniglot": (1, 28, 28)}
     shapes |= {"reuters-r8": (1, 1, 50)}
+    if name in SERIES:
+        part = series(*SERIES[name])
+        return Splits(part, part, part, name)
+    if name == "tinyshakespeare":
+        return cut(by_position("ROMEO:\nBut, soft! what light through yonder window breaks?\n" * 100), name, name)
+    if name == "multi30k":
+        return replace(small("addition"), name=name)
     if name not in shapes:
         module, function = source.SOURCES[name][0].split(":")
         return few(getattr(import_module(module), function)())
@@ -222,8 +253,12 @@ def lab_of_few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         patch.setattr(clusterer, "LEAST_SPREAD", 0.0)
         for name, value in SHORT.items():
             patch.setattr(autodiff, name, value)
-        for module in (mlp, vae, gan, ema, autodiff, dec, idec, dcn, deep_clustering):
+        for name, value in {"POINTS": 10, "WIDTHS": (5, 10), "WIDTH": 5, "STEPS": 20, "UNITS": 8}.items():
+            patch.setattr(dynamics, name, value)
+        for module in (mlp, vae, gan, ema, autodiff, dec, idec, dcn, deep_clustering, dynamics):
             patch.setattr(module, "SEEDS", range(2))
+        for module in (char_rnn, counter, liquid_network, lstm_classifier, saps, seq2seq, sequence_model):
+            patch.setattr(module, "SEEDS", range(1))
         yield ShortLab(runs=tmp_path_factory.mktemp("runs"), seeds=(0,))
 
 

@@ -12,7 +12,23 @@ from torch import Tensor
 
 import etude
 from etude.catalogue import entries, find
-from etude.data.kinds import Batch, Images, Splits, Vectors, split
+from etude.data.counting import strings
+from etude.data.kinds import (
+    BEGIN,
+    END,
+    PAD,
+    Batch,
+    Images,
+    Sequences,
+    Splits,
+    Symbols,
+    TextPairs,
+    Trees,
+    Vectors,
+    split,
+)
+from etude.data.strings import pad
+from etude.data.trees import Problem, numbered
 from etude.engine.files import sha256
 from etude.engine.run import Run, assemble
 from etude.engine.stopping import Stopped
@@ -32,6 +48,26 @@ def toy(kind: type[Batch]) -> Splits:
     pictures = torch.zeros(CLASSES, 1, 8, 8)
     pictures[0, 0, :, 1:3] = pictures[1, 0, 3:5] = pictures[2, 0, :, 5:7] = 0.8
     noisy = pictures[y] + 0.2 * torch.rand(180, 1, 8, 8, generator=generator)
+    if kind is Sequences:  # the rows of a picture, one after the other
+        return split(Sequences(noisy.squeeze(1), torch.full((180,), 8), y, classes=("left", "middle", "right")), "toy")
+    if kind is Symbols:  # a^n b^n
+        return split(strings((1 + torch.arange(180) % 4).tolist()), "toy")
+    if kind is TextPairs:  # one or two letters, to be written backwards
+        said = [
+            row[: 1 + place % 2]
+            for place, row in enumerate(torch.randint(4, 7, (180, 2), generator=generator).tolist())
+        ]
+        rows = pad([[*row, END] for row in said]), pad([[BEGIN, *row[::-1], END] for row in said])
+        words = ("<pad>", "<begin>", "<end>", "<unknown>", "a", "b", "c")
+        return split(TextPairs(*rows[0], *rows[1], words, words), "toy")
+    if kind is Trees:  # one or two letters under a name of their own, the second first
+        letters = [
+            [" ab"[number] for number in row] for row in torch.randint(1, 3, (180, 2), generator=generator).tolist()
+        ]
+        asked: list[Problem] = [
+            ([a, b], ("both", b, a)) if place % 2 else ([a], ("one", a)) for place, (a, b) in enumerate(letters)
+        ]
+        return numbered({"train": asked[:126], "validation": asked[126:153], "test": asked[153:]}, "toy")
     whole = Images((noisy * 255).to(torch.uint8), y, ("left", "middle", "right"))
     return split(whole, "toy").as_kind(kind)
 
@@ -164,7 +200,8 @@ def batch_of(system: System, size: int = 12) -> Tensor:
 def test_verbs_return_what_they_promise(name: str, tiny: Run) -> None:
     system: Any = tiny.system
     x = batch_of(system)
-    verbs = [verb for verb in ("classify", "cluster", "encode", "decode", "sample", "score") if hasattr(system, verb)]
+    known = ("classify", "cluster", "encode", "decode", "sample", "score", "complete", "translate")
+    verbs = [verb for verb in known if hasattr(system, verb)]
     assert verbs, "a system that can do nothing"
     if "classify" in verbs:
         torch.testing.assert_close(system.classify(x).sum(1), torch.ones(len(x)))
@@ -185,6 +222,19 @@ def test_verbs_return_what_they_promise(name: str, tiny: Run) -> None:
         assert not torch.equal(system.sample(5), system.sample(5))
     if "score" in verbs:
         assert system.score(x).shape == (len(x),)
+    if "complete" in verbs:
+        torch.manual_seed(0)
+        drawn = system.complete(x, 7, 1.0)
+        assert drawn.shape == (len(x), 7)
+        assert not torch.equal(system.complete(x, 7, 1.0), drawn)
+        assert torch.equal(system.complete(x, 7, 0.0), system.complete(x, 7, 0.0))
+    if "translate" in verbs:
+        said = system.translate(x)
+        assert said.shape == (len(x), system.longest)
+        after = (said == END).cumsum(1) - (said == END).long() > 0
+        if system.kind is Trees:  # which end where they are complete
+            after = (said == PAD).cumsum(1) > 0
+        assert torch.equal(said == PAD, after)
     for verb in verbs:
         given: Any = 5 if verb == "sample" else system.encode(x) if verb == "decode" else x
         assert not getattr(system, verb)(given).requires_grad
@@ -196,19 +246,29 @@ def test_learns_what_it_cannot_fail(name: str, tiny: Run) -> None:
     data = toy(kind_of(name))
     assert set(tiny.scores) == {metric.__name__ for metric in (*system.metrics, *system.final_metrics)}
     test = data.test.to("cpu")
-    x, y = test.tensors()["x"], test.tensors()["y"]
+    x, y = test.tensors()["x"], test.tensors().get("y")
     if isinstance(system, Classifier):
+        assert y is not None
         assert (system.classify(x).argmax(1) == y).double().mean() >= 0.95
     if isinstance(system, Clusterer):
         clusters = system.cluster(x).argmax(1)
         renamed = [torch.tensor(names)[clusters] for names in permutations(range(CLASSES))]
+        assert y is not None
         assert max((names == y).double().mean() for names in renamed) >= 0.95
+    if hasattr(system, "complete"):  # from the first b on, all is certain
+        for n in range(1, 5):
+            whole = strings([n]).x
+            assert torch.equal(system.complete(whole[:, : n + 2], n, 0.0), whole[:, n + 2 :])
+    if hasattr(system, "translate"):
+        assert tiny.scores["exact_match"] >= 0.95
     if hasattr(system, "decode"):
         spread = (x - x.mean(0)).square().sum()
         assert (system.decode(system.encode(x)) - x).square().sum() < 0.3 * spread
     if hasattr(system, "sample"):
         torch.manual_seed(0)
         untrained: Any = assemble(tiny.record["served"], tiny.record["dimensions"]).eval()
+        counted = {key: value for key, value in system.state_dict().items() if not value.is_floating_point()}
+        untrained.load_state_dict(counted, strict=False)
         near = [torch.cdist(s.sample(200).flatten(1), x.flatten(1)).min(1).values.mean() for s in (system, untrained)]
         assert near[0] < 0.6 * near[1]
 
@@ -218,7 +278,9 @@ def test_saved_and_exported_gives_the_same(name: str, tiny: Run) -> None:
     system: Any = tiny.system
     again: Any = etude.load(tiny.folder).system
     x = batch_of(system)
-    verb = next(v for v in ("cluster", "classify", "decode", "encode", "sample") if hasattr(system, v))
+    verb = next(
+        v for v in ("cluster", "classify", "decode", "encode", "sample", "score", "translate") if hasattr(system, v)
+    )
     if verb == "sample":
         outputs = []
         for each in (system, again):

@@ -25,7 +25,10 @@ from etude.errors import InputError
 
 HERE = Path(__file__).parent
 FINDINGS = HERE / "findings.jsonl"
-LIBRARIES = {"autodiff": Entry("autodiff", "library", "etude.autodiff", HERE.parent / "autodiff" / "__init__.py")}
+LIBRARIES = {
+    "autodiff": Entry("autodiff", "library", "etude.autodiff", HERE.parent / "autodiff" / "__init__.py"),
+    "dynamics": Entry("dynamics", "library", "etude.nn.continuous", HERE.parent / "nn" / "continuous.py"),
+}
 """The parts of Étude that are no system and that claims are about, by name."""
 
 
@@ -165,7 +168,7 @@ def _sources(about: str) -> list[Path | None]:
     if about not in LIBRARIES:
         return [entries()[about].file]
     file = LIBRARIES[about].file
-    return [*sorted(file.parent.rglob("*.py"))] if file else []
+    return [*sorted(file.parent.rglob("*.py"))] if file and file.name == "__init__.py" else [file]
 
 
 def _is_claim(node: ast.stmt) -> bool:

@@ -112,6 +112,28 @@ def curves(title: str, series: Mapping[str, Series], phases: Sequence[tuple[floa
     return _svg(draw, (3.3, 2.4))
 
 
+def traces(values: Tensor, marks: Sequence[tuple[float, str]]) -> str:
+    """What units hold step by step, a line for each.
+
+    Args:
+        values: (steps, units).
+        marks: the step at which a part begins and its name.
+    """
+
+    def draw(axes: "Axes") -> None:
+        for place, line in enumerate(values.T):
+            axes.plot(line, color=COLOURS[place % len(COLOURS)], linewidth=1.3, label=str(place))
+        for begin, name in marks:
+            axes.axvline(begin, color=INK, alpha=0.35, linewidth=0.8)
+            axes.text(begin, 1, f" {name}", transform=axes.get_xaxis_transform(), va="top")
+        axes.set(xlabel="step", ylabel="value")
+        axes.grid()
+        if values.shape[1] <= len(COLOURS):
+            axes.legend(frameon=False, fontsize=8, title="unit", loc="center left", bbox_to_anchor=(1, 0.5))
+
+    return _svg(draw, (6.4, 3.2))
+
+
 def lines(axes: Sequence[str], x: Sequence[float], series: Mapping[str, Sequence[float]]) -> str:
     """Curves over the same points, both axes logarithmic, so that a power of x is a straight line.
 
@@ -167,6 +189,26 @@ def crossed(counts: Tensor, rows: Sequence[str], columns: Sequence[str], labels:
         axes.set(xlabel=labels[1], ylabel=labels[0])
 
     height, width = (1.2 + 0.36 * min(size, 20) for size in counts.shape)
+    return _svg(draw, (width, height))
+
+
+def alignment(weights: Tensor, rows: Sequence[str], columns: Sequence[str]) -> str:
+    """Weights of attention, a row for each unit written, a column for each read.
+
+    Args:
+        weights: (rows, columns) in [0, 1].
+        rows: the units written.
+        columns: the units read.
+    """
+    shade = torch.tensor([0x4C, 0x8D, 0xDB]).div(255).expand(*weights.shape, 3)
+
+    def draw(axes: "Axes") -> None:
+        axes.imshow(torch.cat([shade, weights[..., None]], 2).numpy(), interpolation="none")
+        axes.set_xticks(range(len(columns)), columns, rotation=90 if max(map(len, columns)) > 1 else 0)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.xaxis.tick_top()
+
+    height, width = (1.2 + 0.2 * size for size in weights.shape)
     return _svg(draw, (width, height))
 
 
@@ -345,6 +387,58 @@ def reliability(confidence: Tensor, right: Tensor, bins: int = 10) -> str:
         axes.set(xlabel="confidence", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1.08))
 
     return _svg(draw, (3.4, 3.0))
+
+
+def tracks(true: Tensor, said: Tensor | None = None) -> str:
+    """Numbers step by step, a line for each; what was said of them in dashes of the same colour.
+
+    Args:
+        true: (steps, numbers).
+        said: likewise.
+    """
+
+    def draw(axes: "Axes") -> None:
+        _lines(axes, true, "-")
+        if said is not None:
+            _lines(axes, said, "--")
+        axes.set(xlabel="step")
+        axes.grid()
+
+    return _svg(draw, (3.3, 2.0))
+
+
+def tagged(x: Tensor, true: Tensor, said: Tensor, classes: Sequence[str]) -> str:
+    """Numbers step by step, and under them two bands of classes: the true ones, and what they were taken for.
+
+    Args:
+        x: (steps, numbers).
+        true: (steps,) classes, -1 for none.
+        said: likewise.
+        classes: the name of each class.
+    """
+
+    def draw(axes: "Axes") -> None:
+        axes.plot(x, color=INK, linewidth=1, alpha=0.5)
+        low, high = (float(end) for end in torch.aminmax(x))
+        band = 0.12 * (high - low or 1.0)
+        for row, tags in enumerate((true, said)):
+            for step, tag in enumerate(tags.tolist()):
+                if tag >= 0:
+                    at = (step - 0.5, low - (row + 1.5) * band)
+                    axes.broken_barh([(at[0], 1)], (at[1], 0.8 * band), color=COLOURS[tag % len(COLOURS)], linewidth=0)
+        axes.set_yticks([low - (row + 1.1) * band for row in (0, 1)], ["true", "said"])
+        axes.set(xlabel="step")
+        found = sorted({tag for tag in (*true.tolist(), *said.tolist()) if tag >= 0})
+        for tag in found:
+            axes.plot([], [], color=COLOURS[tag % len(COLOURS)], linewidth=5, label=classes[tag])
+        axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, handlelength=1)
+
+    return _svg(draw, (3.3, 2.7))
+
+
+def _lines(axes: "Axes", x: Tensor, style: str) -> None:
+    for place, line in enumerate(x.T):
+        axes.plot(line, style, color=COLOURS[place % len(COLOURS)], linewidth=1.2)
 
 
 def _svg(draw: "Callable[[Axes], None]", size: tuple[float, float]) -> str:

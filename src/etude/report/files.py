@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from torch import Tensor
 from etude.data import kinds, source
 from etude.data.files import visible_files
 from etude.data.folder import SUFFIXES, part_folders
-from etude.data.kinds import Batch, walk
+from etude.data.kinds import Batch, Sequences, walk
 from etude.data.own import form
 from etude.engine.run import Run
 from etude.errors import InputError
+from etude.metrics.sequences import through
 from etude.report.figures import sheet
 
 PICTURES = {".png", ".jpg", ".jpeg", ".webp"}
@@ -60,17 +61,30 @@ def write_predictions(run: Run, path: Path, out: Path | None) -> str:
     if verb == "cluster":
         return write_clusters(run, path, out)
     batch = source.read(path, getattr(kinds, run.record["kind"]), run.record["preparation"])
-    said = [getattr(system, verb)(part.tensors()["x"]) for part in walk(batch, system.device)]
-    rows = [row for part in said for row in part.reshape(len(part), -1).tolist()]
-    examples = called(path, batch)
-    if verb == "classify":
-        header = ["example", "class", *classes]
-        table = [[i, classes[row.index(max(row))], *map(_short, row)] for i, row in zip(examples, rows, strict=True)]
-    else:
-        header = ["example", *(f"{verb}_{place}" for place in range(len(rows[0])))]
-        table = [[i, *map(_short, row)] for i, row in zip(examples, rows, strict=True)]
-    _write(header, table, out)
+    examples, of = called(path, batch), [*answers(getattr(system, verb), batch, system.device)]
+    stepwise = any(step is not None for _, step, _ in of)
+    table = []
+    for place, step, row in of:
+        said = [classes[row.index(max(row))]] if verb == "classify" else []
+        table.append([examples[place], *([step] if stepwise else []), *said, *map(_short, row)])
+    named = ["class", *classes] if verb == "classify" else [f"{verb}_{place}" for place in range(len(of[0][2]))]
+    _write(["example", *(["step"] if stepwise else []), *named], table, out)
     return f"{len(table)} predictions in {out}" if out else ""
+
+
+def answers(
+    verb: Callable[..., Tensor], batch: Batch, device: torch.device
+) -> Iterator[tuple[int, int | None, list[float]]]:
+    """What a verb says: the place of an example, which of its true steps where it speaks of steps, and the numbers."""
+    place = 0
+    for part in walk(batch, device):
+        every = through(verb, part) if isinstance(part, Sequences) else verb(part.tensors()["x"])
+        for of_part, said in enumerate(every):
+            if isinstance(part, Sequences) and said.ndim == 2:
+                yield from ((place, step, row) for step, row in enumerate(said[: part.lengths[of_part]].tolist()))
+            else:
+                yield place, None, said.flatten().tolist()
+            place += 1
 
 
 def write_clusters(run: Run, path: Path | None, out: Path | None) -> str:

@@ -17,7 +17,7 @@ from etude.data.kinds import Images, Vectors
 from etude.engine.run import Run
 from etude.metrics.classification import classified
 from etude.metrics.generation import nearest_examples
-from etude.report import clustering, figures
+from etude.report import clustering, figures, sequences, strings, translation
 from etude.report.figures import embed, sheet
 from etude.report.sheet import deviations
 from etude.report.view import PLOTTED, SHOWN, Drawing, Figure, Section, View, principal_plane
@@ -270,7 +270,12 @@ def origin(view: View) -> Iterator[Section]:
 SECTIONS: tuple[Drawing, ...] = (
     idea,
     scores,
+    translation.written,
     samples,
+    strings.completions,
+    strings.counting,
+    sequences.tags,
+    sequences.values,
     classification,
     clustering.sizes,
     clustering.surest,

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from etude.cli import main
+from etude.data.trees import expression, parse
 from etude.engine.run import load
 
 TINY = ["--latent", "2", "--hidden", "16", "--epochs", "2", "--batch", "50", "--quiet"]
@@ -154,6 +155,15 @@ def test_translate_turns_text_into_text(folder: Path, tmp_path: Path, capsys: py
     assert main(["translate", str(run), "ab"]) == main(["translate", str(run), "cb", "--beam", "1"]) == 0
     assert capsys.readouterr().out == "ba\nbc\n"
     assert "--beam a whole number in [1, inf)" in told(capsys, "translate", run, "ab", "--beam", "0")
+
+
+def test_translate_turns_text_into_a_program(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--embedding", "4", "--hidden", "4", "--batch", "500", "--longest", "9", "--epochs", "1", "--quiet"]
+    assert main(["train", "saps", "--runs", str(folder), *sizes]) == 0
+    run = next(folder.glob("saps-*"))
+    assert main(["translate", str(run), "given an array of numbers a, what is the sum of a"]) == 0
+    written = capsys.readouterr().out.strip()
+    assert expression(parse(written)) == written
 
 
 def test_translate_needs_a_system_that_can(vae: Path, capsys: pytest.CaptureFixture[str]) -> None:

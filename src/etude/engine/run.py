@@ -237,27 +237,31 @@ class Run:
         return "".join(itertools.takewhile(lambda word: word != "<end>", added))
 
     def translate(self, text: str, *, beam: int | None = None) -> str:
-        """What a text becomes, by the verb of that name.
+        """What a text becomes, by the verb of that name: another text, or a program as an s-expression.
 
         Args:
             text: as those that the system learned from.
-            beam: hypotheses to keep, in [1, inf); the system's own number where not given.
+            beam: hypotheses to keep, in [1, inf); the system's own number where not given. A program is written
+                without a search.
 
         Raises:
-            InputError: the system learned no pairs of texts, the text is empty, or the number is out of its range.
+            InputError: the system learned no texts, the text is empty, or the number is out of its range.
         """
-        from etude.data.pairs import decode, encode
+        from etude.data import pairs, trees
 
         system: Any = self.system
         if not hasattr(system, "translate"):
             raise InputError(f"{self.folder} holds the system {type(system).__name__}, which has no verb `translate`")
         preparation = self.record["preparation"]
-        if "pairs" not in preparation:
+        if not preparation.keys() & {"pairs", "trees"}:
             raise InputError(f"{self.folder} was trained on numbers: train on texts, or call its system's `translate`")
         if not text.strip() or (beam is not None and beam < 1):
             raise InputError("expected a text, and --beam a whole number in [1, inf)")
-        x = torch.tensor([encode(text, preparation)], device=system.device)
-        return decode(system.translate(x, beam)[0].tolist(), preparation)
+        if "trees" in preparation:
+            x = trees.encode(text, preparation).to(system.device)
+            return trees.decode(system.translate(x)[0].tolist(), preparation)
+        x = torch.tensor([pairs.encode(text, preparation)], device=system.device)
+        return pairs.decode(system.translate(x, beam)[0].tolist(), preparation)
 
     def previews(self) -> dict[int, Tensor]:
         """Samples drawn during training, by the number of passes done."""

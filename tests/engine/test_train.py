@@ -404,15 +404,15 @@ def test_real_full_disk_is_told_and_training_goes_on(
 
 @pytest.mark.parametrize("number", range(STARVED))
 def test_out_of_memory_names_a_batch_that_fits(number: int, fork: Fork, tmp_path: Path) -> None:
-    """R8: from a random step on, 140 MB are left, less than a step takes; the batch named does fit there."""
+    """R8: from a random step on, 110 MB are left, less than a step takes; the batch named does fit there."""
     x = torch.randint(0, 256, (15_000, 1000), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     at, step, eaten = random.Random(number).randrange(2, 5), Loop.step, list[bytearray]()
 
     def starving(self: Loop, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
         if self.place.total == at:
             used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (used + 145 * 10**6, -1))
-            room = mmap.mmap(-1, 140 * 10**6)
+            resource.setrlimit(resource.RLIMIT_AS, (used + 115 * 10**6, -1))
+            room = mmap.mmap(-1, 110 * 10**6)
             with suppress(MemoryError):
                 while True:
                     eaten.append(bytearray(10**6))

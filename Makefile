@@ -58,6 +58,8 @@ bench: .venv/.bench
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/autodiff.py
 	$(BIN)/python benchmarks/clustering.py
+	$(BIN)/python benchmarks/recurrent.py
+	$(BIN)/python benchmarks/ltc.py
 
 docs: .venv/.docs
 	$(BIN)/python docs/pages.py

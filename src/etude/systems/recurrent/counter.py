@@ -38,11 +38,11 @@ class Counter(System):
         remember: bias at the start of the gate that keeps what was there, the forget gate of an LSTM or the update gate
             of a GRU, in (-inf, inf) (chosen on the validation split).
         units: of the layer, in [1, inf) (Weiss et al. 2018, section 5).
-        rate: Adam's learning rate at the start, which falls to 0 in a straight line, in (0, inf) (chosen on the
-            validation split).
-        clip: largest norm of a gradient, in (0, inf) (chosen likewise).
-        epochs: passes over the training data, in [0, inf) (chosen likewise).
-        batch: strings a step, in [1, inf) (chosen likewise).
+        rate: Adam's learning rate at the start, which falls to 0 in a straight line, in (0, inf) (no paper
+            fixes it).
+        clip: largest norm of a gradient, in (0, inf) (no paper fixes it).
+        epochs: passes over the training data, in [0, inf) (no paper fixes it).
+        batch: strings a step, in [1, inf) (no paper fixes it).
     """
 
     paper = Paper(

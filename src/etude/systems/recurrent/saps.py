@@ -174,11 +174,11 @@ class SAPS(System):
         hidden: N, in [1, inf) (course 004: 256).
         layers: of the encoder, in [1, inf) (abstract: several).
         longest: the most nodes of a tree that is written, in [1, inf) (no source at hand fixes it).
-        rate: Adam's learning rate at the start, which falls to 0 in a straight line, in (0, inf) (chosen on the
-            validation split).
-        clip: the largest norm of a gradient, in (0, inf) (chosen likewise).
-        epochs: passes over the training data, in [0, inf) (chosen likewise).
-        batch: examples a step, in [1, inf) (chosen likewise).
+        rate: Adam's learning rate at the start, which falls to 0 in a straight line, in (0, inf) (no paper
+            fixes it).
+        clip: the largest norm of a gradient, in (0, inf) (no paper fixes it).
+        epochs: passes over the training data, in [0, inf) (no paper fixes it).
+        batch: examples a step, in [1, inf) (no paper fixes it).
     """
 
     paper = Paper(

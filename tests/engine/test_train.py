@@ -404,15 +404,15 @@ def test_real_full_disk_is_told_and_training_goes_on(
 
 @pytest.mark.parametrize("number", range(STARVED))
 def test_out_of_memory_names_a_batch_that_fits(number: int, fork: Fork, tmp_path: Path) -> None:
-    """R8: from a random step on, 110 MB are left, less than a step takes; the batch named does fit there."""
-    x = torch.randint(0, 256, (15_000, 1000), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    """R8: from a random step on, 500 MB are left, less than a step takes; the batch named does fit there."""
+    x = torch.randint(0, 256, (60_000, 1000), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     at, step, eaten = random.Random(number).randrange(2, 5), Loop.step, list[bytearray]()
 
     def starving(self: Loop, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
         if self.place.total == at:
             used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-            resource.setrlimit(resource.RLIMIT_AS, (used + 115 * 10**6, -1))
-            room = mmap.mmap(-1, 110 * 10**6)
+            resource.setrlimit(resource.RLIMIT_AS, (used + 505 * 10**6, -1))
+            room = mmap.mmap(-1, 500 * 10**6)
             with suppress(MemoryError):
                 while True:
                     eaten.append(bytearray(10**6))
@@ -426,15 +426,15 @@ def test_out_of_memory_names_a_batch_that_fits(number: int, fork: Fork, tmp_path
         engine.CHECKPOINT_SECONDS = 0.0
         return train("vae", x, runs=tmp_path / str(batch), quiet=True, device="cpu", hidden=(8,), epochs=5, batch=batch)
 
-    code, said = fork(lambda: go(10_000)).wait()
+    code, said = fork(lambda: go(40_000)).wait()
     assert (code, said.count("\n")) == (2, 1), said
     told = re.fullmatch(
-        r"etude: out of memory at batch 10000 \(.*tried to allocate \d+ bytes.*\): a batch of (\d+) fits; "
+        r"etude: out of memory at batch 40000 \(.*tried to allocate \d+ bytes.*\): a batch of (\d+) fits; "
         r"the last checkpoint in .* is kept\n",
         said,
     )
     assert told, said
-    found, passed_over = checkpoint.load(next((tmp_path / "10000").iterdir()) / "checkpoint")
+    found, passed_over = checkpoint.load(next((tmp_path / "40000").iterdir()) / "checkpoint")
     assert found is not None
     assert (found.place.total, passed_over) == (at, [])
     assert fork(lambda: go(int(told[1]))).wait() == (0, "")

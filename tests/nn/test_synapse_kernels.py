@@ -6,7 +6,8 @@ import pytest
 import torch
 from tests.nn.test_synapses import currents, given, membrane, summed, unfolded
 
-from etude.nn import synapse_kernels, synapses
+from etude.nn import synapse_kernels
+from etude.nn.fused import can_fuse
 
 
 @pytest.fixture(params=[1, 3])
@@ -22,7 +23,7 @@ def test_the_kernels_compute_what_eager_does_in_double_precision(threads: int, s
     exact = given()
     exact[0] = spread * (2 * exact[0] - 1)  # at 40, openings are saturated
     for x in ([each.float() for each in exact], [exact[1].flatten(0, 1).float(), *[w.float() for w in exact[4:]]]):
-        assert synapses.quick(x[0])
+        assert can_fuse(x[0])
         run, reference = (membrane, unfolded) if len(x) == 8 else (currents, lambda *x: torch.stack(summed(*x)))
         x = [each.requires_grad_() for each in x]
         double = [each.detach().double().requires_grad_() for each in x]

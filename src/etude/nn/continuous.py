@@ -45,7 +45,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from etude.errors import InputError
-from etude.nn.layered import Recurrent
+from etude.nn.layered import Recurrent, input_sizes
 from etude.nn.synapses import Currents, Membrane
 
 Outputs = Float[Tensor, "T B N"]
@@ -54,12 +54,6 @@ Outputs = Float[Tensor, "T B N"]
 def durations(x: Float[Tensor, "T B F"], elapsed: Float[Tensor, "T B"] | None) -> Float[Tensor, "T B 1"]:
     """What passed before each step: 1 where it is not given."""
     return x.new_ones(*x.shape[:2], 1) if elapsed is None else elapsed[:, :, None].to(x.dtype)
-
-
-def sizes(input_size: int, hidden_size: int, num_layers: int, bidirectional: bool) -> list[int]:
-    """Inputs of each layer and direction."""
-    directions = 1 + bidirectional
-    return [input_size] * directions + [directions * hidden_size] * directions * (num_layers - 1)
 
 
 def runge_kutta(
@@ -95,7 +89,7 @@ class CTRNN(Recurrent):
         batch_first: bool = False,
         bidirectional: bool = False,
     ) -> None:
-        inputs = sizes(input_size, hidden_size, num_layers, bidirectional)
+        inputs = input_sizes(input_size, hidden_size, num_layers, bidirectional)
         layers = [CTRNNLayer(size, hidden_size, unfolds) for size in inputs]
         super().__init__(layers, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
 
@@ -162,7 +156,7 @@ class NeuralODECell(Recurrent):
     ) -> None:
         if solver not in ("rk4", "dopri5", "adjoint"):
             raise InputError(f"solver is {solver!r}, expected rk4, dopri5 or adjoint: choose one of them")
-        inputs = sizes(input_size, hidden_size, num_layers, bidirectional)
+        inputs = input_sizes(input_size, hidden_size, num_layers, bidirectional)
         layers = [NeuralODELayer(size, hidden_size, solver, unfolds, tolerance) for size in inputs]
         super().__init__(layers, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
 
@@ -240,7 +234,7 @@ class LTC(Recurrent):
         batch_first: bool = False,
         bidirectional: bool = False,
     ) -> None:
-        inputs = sizes(input_size, hidden_size, num_layers, bidirectional)
+        inputs = input_sizes(input_size, hidden_size, num_layers, bidirectional)
         layers = [LTCLayer(size, hidden_size, unfolds) for size in inputs]
         super().__init__(layers, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
 
@@ -337,7 +331,7 @@ class CTGRU(Recurrent):
         batch_first: bool = False,
         bidirectional: bool = False,
     ) -> None:
-        inputs = sizes(input_size, hidden_size, num_layers, bidirectional)
+        inputs = input_sizes(input_size, hidden_size, num_layers, bidirectional)
         layers = [CTGRULayer(size, hidden_size, scales) for size in inputs]
         super().__init__(layers, hidden_size, scales, batch_first=batch_first, bidirectional=bidirectional)
 

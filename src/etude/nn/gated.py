@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from etude.errors import InputError
-from etude.nn.layered import Recurrent
+from etude.nn.layered import Recurrent, input_sizes
 
 
 class GRU(Recurrent):
@@ -52,8 +52,7 @@ class GRU(Recurrent):
             raise InputError(
                 f"reset is {reset!r}, expected before or after: choose which side of the product it acts on"
             )
-        directions = 1 + bidirectional
-        sizes = [input_size] * directions + [directions * hidden_size] * directions * (num_layers - 1)
+        sizes = input_sizes(input_size, hidden_size, num_layers, bidirectional)
         layers = [GRULayer(size, hidden_size, reset) for size in sizes]
         super().__init__(layers, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
 

@@ -30,6 +30,12 @@ def present(x: Float[Tensor, "T B F"], lengths: Int[Tensor, " B"]) -> Float[Tens
     return x * (torch.arange(len(x), device=x.device)[:, None] < lengths)[:, :, None]
 
 
+def input_sizes(input_size: int, hidden_size: int, num_layers: int, bidirectional: bool) -> list[int]:
+    """How many numbers each layer and direction reads, in the order of `Recurrent.layers`."""
+    directions = 1 + bidirectional
+    return [input_size] * directions + [directions * hidden_size] * directions * (num_layers - 1)
+
+
 class Recurrent(nn.Module):
     """A recurrent block, called as `torch.nn.LSTM` and `torch.nn.GRU` are. A subclass brings its layers and is final.
 

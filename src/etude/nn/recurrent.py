@@ -42,9 +42,8 @@ Letters: T steps, B sequences side by side, F inputs, N units, G gates, P peepho
 W, R and b, in the order z, i, f, o; peepholes in the order i, f, o; without those that a variant does not have.
 """
 
-import importlib.util
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -53,7 +52,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from etude.errors import InputError
-from etude.nn.layered import Recurrent
+from etude.nn.fused import can_fuse
+from etude.nn.layered import Recurrent, input_sizes
 
 
 class Rule(NamedTuple):
@@ -287,16 +287,11 @@ def _backward_step(
 
 def arithmetic(x: Tensor) -> Any:
     """`Eager`, or the same in one kernel a step where Numba is installed and x is float32 on the CPU."""
-    if x.is_cpu and x.dtype == torch.float32 and not torch.compiler.is_compiling() and _numba():
+    if can_fuse(x):
         from etude.nn import recurrent_kernels
 
         return recurrent_kernels
     return Eager
-
-
-@cache
-def _numba() -> bool:
-    return importlib.util.find_spec("numba") is not None
 
 
 class Recurrence(torch.autograd.Function):
@@ -410,8 +405,7 @@ class PeepholeLSTM(Recurrent):
     ) -> None:
         if variant not in VARIANTS:
             raise InputError(f"{variant!r} is no variant of the LSTM; choose one of: {', '.join(VARIANTS)}")
-        directions = 1 + bidirectional
-        sizes = [input_size, *[directions * hidden_size] * (num_layers - 1)]
-        layers = [Layer(size, hidden_size, variant) for size in sizes for _ in range(directions)]
+        sizes = input_sizes(input_size, hidden_size, num_layers, bidirectional)
+        layers = [Layer(size, hidden_size, variant) for size in sizes]
         states = 5 if VARIANTS[variant].seen else 2
         super().__init__(layers, hidden_size, states, batch_first=batch_first, bidirectional=bidirectional)

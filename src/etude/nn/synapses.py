@@ -17,12 +17,13 @@ Letters: T steps, L unfoldings of a step, B sequences side by side, M rows of vo
 units after them (N where they are the same).
 """
 
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from etude.nn.fused import can_fuse
 
 ROOM = 2**20  # numbers that the openings of as many rows as are computed at once may take
 
@@ -120,12 +121,6 @@ def backward_pass(
     return Slopes(dv, of_drive, of_leak, of_r, Weights(*of_weights))
 
 
-def quick(v: Tensor) -> bool:
-    """Whether Numba's kernels can compute with this."""
-    plain = v.device.type == "cpu" and v.dtype == torch.float32 and not torch.compiler.is_compiling()
-    return plain and find_spec("numba") is not None
-
-
 def kernels() -> Any:
     from etude.nn import synapse_kernels
 
@@ -148,7 +143,7 @@ class Membrane(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, unfolds: int, *given: Tensor) -> Tensor:
         v0, drive, leak, r, *weights = given
-        run = kernels().forward_pass if quick(v0) else forward_pass
+        run = kernels().forward_pass if can_fuse(v0) else forward_pass
         after = run(v0, drive, leak, r, Weights(*weights), unfolds)
         ctx.save_for_backward(*given, after)
         return after[:, -1].clone()
@@ -157,7 +152,7 @@ class Membrane(torch.autograd.Function):
     def backward(ctx: Any, delta: Tensor) -> tuple[Tensor | None, ...]:
         refuse_a_graph()
         v0, drive, leak, r, *weights, after = ctx.saved_tensors
-        run = kernels().backward_pass if quick(v0) else backward_pass
+        run = kernels().backward_pass if can_fuse(v0) else backward_pass
         *found, of_weights = run(delta, v0, drive, leak, r, Weights(*weights), after)
         return None, *found, *of_weights
 
@@ -169,7 +164,7 @@ class Currents(torch.autograd.Function):
     def forward(ctx: Any, v: Tensor, *weights: Tensor) -> Tensor:
         ctx.save_for_backward(v, *weights)
         each = Weights(*weights)
-        if quick(v):
+        if can_fuse(v):
             found: Tensor = kernels().currents(v, each)
             return found
         return torch.cat([sums(openings(part, each), each) for part in parts(v, each)], 1)
@@ -179,7 +174,7 @@ class Currents(torch.autograd.Function):
         refuse_a_graph()
         v, *weights = ctx.saved_tensors
         each = Weights(*weights)
-        if quick(v):
+        if can_fuse(v):
             dv, of_weights = kernels().currents_slopes(delta, v, each)
             return (dv, *of_weights)
         found = [

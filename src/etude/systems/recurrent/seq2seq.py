@@ -12,9 +12,8 @@ all of the source for each word:
 
 One recurrent network reads a sentence and leaves what it understood in its state; a second one starts from that state
 and writes the answer word by word, each word it wrote being the next it reads. In training it reads the true words
-instead ("teacher forcing"), or its own at some of the steps. Read backwards, a source has its first words next to the
-first words of the answer. Attention looks back into the source at every word, so that a state of fixed size need not
-hold all of it.
+instead ("teacher forcing"), or its own at some steps. Read backwards, a source has its first words next to the first of
+the answer. Attention looks back into the source at every word, so that the state need not hold all of it.
 
 Letters: B pairs, S steps of the source, T of the target, E numbers of an embedding, N units, M numbers of a key, L
 layers, V words, K hypotheses in a beam.

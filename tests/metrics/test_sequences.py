@@ -9,6 +9,7 @@ from torch import Tensor
 
 from etude.data.kinds import Sequences
 from etude.errors import InputError
+from etude.functional.padding import within
 from etude.metrics import sequences
 from etude.metrics.sequences import (
     accuracy,
@@ -17,7 +18,6 @@ from etude.metrics.sequences import (
     mean_squared_error,
     negative_log_likelihood,
     next_step_error,
-    within,
 )
 
 LENGTHS = torch.tensor([5, 2, 4, 1])

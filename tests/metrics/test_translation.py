@@ -7,11 +7,13 @@ import sacrebleu
 import torch
 from torch import Tensor
 
-from etude.data.kinds import BEGIN, END, PAD, UNKNOWN, TextPairs
+from etude.data.kinds import BEGIN, END, PAD, UNKNOWN, TextPairs, Trees
+from etude.data.trees import FILES, numbered, parse
 from etude.errors import InputError
 from etude.metrics.translation import bleu, corpus_bleu, exact_match, texts, token_accuracy, token_cross_entropy
 
 WORDS = ("<pad>", "<begin>", "<end>", "<unknown>", "a", " cat", " sat", " on", " mat", ".")
+TREES = ["(+ a b)", "(len a)", "(+ (len a) b)", "a"]
 ROWS = [[4, 5, 6, 7, 4, 8, 9], [4, 5, 9], [4, UNKNOWN, 6, 9], [5]]
 
 
@@ -90,3 +92,45 @@ def test_without_sacrebleu_it_says_what_to_install(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "sacrebleu", None)
     with pytest.raises(InputError, match="pip install"):
         corpus_bleu(["a"], ["a"])
+
+
+def trees() -> Trees:
+    problems = [([f"w{place}"] * 2, parse(text)) for place, text in enumerate(TREES)]
+    train = numbered(dict.fromkeys(FILES, problems), "given").train
+    assert isinstance(train, Trees)
+    return train
+
+
+class WritesTrees:
+    """Says what it was given to say for the text of each first word."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, x: Tensor, said: Tensor) -> None:
+        self.said = dict(zip(x[:, 0].tolist(), said, strict=True))
+
+    def translate(self, x: Tensor) -> Tensor:
+        assert (x[:, 2] == END).all()
+        return torch.stack([self.said[word] for word in x[:, 0].tolist()])
+
+
+@pytest.mark.parametrize("longest", [4, 3, 9])
+def test_what_is_right_counts_whatever_the_padding(longest: int) -> None:
+    batch = trees()
+    said = torch.zeros(4, 9, dtype=torch.int64)
+    said[:, :4] = batch.nodes
+    fit = batch.sizes <= longest
+    assert exact_match(WritesTrees(batch.x, said[:, :longest]), batch) == fit.double().mean()
+    right = batch.sizes.clamp(max=longest).sum() / batch.sizes.sum()
+    assert token_accuracy(WritesTrees(batch.x, said[:, :longest]), batch) == pytest.approx(float(right))
+
+
+def test_a_wrong_node_or_one_too_many_spoils_a_tree() -> None:
+    batch = trees()
+    assert batch.sizes.tolist() == [3, 2, 4, 1]
+    said = torch.zeros(4, 6, dtype=torch.int64)
+    said[:, :4] = batch.nodes
+    said[0, 1] += 1
+    said[3, 1] = 5
+    assert exact_match(WritesTrees(batch.x, said), batch) == 0.5
+    assert token_accuracy(WritesTrees(batch.x, said), batch) == pytest.approx(9 / 10)

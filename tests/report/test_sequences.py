@@ -18,12 +18,17 @@ LENGTHS = torch.tensor([6, 4, 5] * 8)
 def data(target: str) -> Splits:
     generator = torch.Generator().manual_seed(0)
     inside = torch.arange(6) < LENGTHS[:, None]
-    x = torch.rand(24, 6, 4, generator=generator).round() * inside[:, :, None]
+    x = (
+        torch.rand(24, 6, 4, generator=generator).round()
+        * inside[:, :, None]
+        * (0.5 if target == "numbers ahead" else 1)
+    )
     y = {
         "class": torch.arange(24) % 2,
         "classes": (torch.arange(144).view(24, 6) % 2).where(inside, -1),
         "numbers": torch.randn(24, 6, 2, generator=generator),
-        "nothing": None,
+        "keys ahead": None,
+        "numbers ahead": None,
     }[target]
     part = Sequences(x, LENGTHS, y, classes=("calm", "wild") if target.startswith("class") else ())
     return Splits(part, part, part, target)
@@ -58,18 +63,18 @@ def test_numbers(tmp_path: Path) -> None:
     assert "Could not be drawn" not in html
 
 
-@pytest.mark.parametrize("output", ["bernoulli", "gaussian"])
-def test_next_steps(tmp_path: Path, output: str) -> None:
-    (section,), html = shown(tmp_path, "sequence-model", "nothing", output=output)
+@pytest.mark.parametrize("target", ["keys ahead", "numbers ahead"])
+def test_next_steps(tmp_path: Path, target: str) -> None:
+    (section,), html = shown(tmp_path, "sequence-model", target)
     assert len(section.figures) == sequences.SHOWN
-    assert ("<img" in section.figures[0].html) == (output == "bernoulli")
-    if output == "bernoulli":
+    assert ("<img" in section.figures[0].html) == (target == "keys ahead")
+    if target == "keys ahead":
         assert [figure.caption for figure in section.figures[:2]] == ["6 steps", "5 steps"]
     assert "Could not be drawn" not in html
 
 
 def test_predictions_are_of_each_true_step_or_of_whole_sequences() -> None:
-    batch = data("nothing").test[:3]
+    batch = data("keys ahead").test[:3]
     steps = list(answers(lambda x, lengths, elapsed: 2 * x, batch, torch.device("cpu")))
     assert [(place, step) for place, step, _ in steps] == [
         (n, t) for n, length in enumerate((6, 4, 5)) for t in range(length)

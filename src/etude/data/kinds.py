@@ -258,6 +258,11 @@ class TextPairs(Batch):
         return {"words": len(self.words), "target_words": len(self.target_words)}
 
     @property
+    def truth(self) -> Tensor:
+        """(n, target steps - 1), what is to be written: the targets from the first word to `END`."""
+        return self.target[:, 1:]
+
+    @property
     def padded(self) -> dict[str, Tensor]:
         return {"x": self.lengths, "target": self.target_lengths}
 
@@ -293,6 +298,11 @@ class Trees(Batch):
     @property
     def dimensions(self) -> dict[str, int]:
         return {"words": len(self.words), "symbols": len(self.symbols)}
+
+    @property
+    def truth(self) -> Tensor:
+        """(n, most nodes), what is to be written: the symbols of the nodes."""
+        return self.nodes
 
     @property
     def padded(self) -> dict[str, Tensor]:

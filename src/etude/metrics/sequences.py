@@ -8,13 +8,9 @@ from torch import Tensor
 
 from etude.data.kinds import Sequences, walk
 from etude.errors import InputError
+from etude.functional.padding import within
 
 SIZE = 100  # sequences at a time
-
-
-def within(lengths: Tensor, steps: int) -> Tensor:
-    """Which steps are true ones: lengths (n,) to (n, steps) bool."""
-    return torch.arange(steps, device=lengths.device) < lengths[:, None]
 
 
 def through(verb: Callable[..., Tensor], batch: Sequences) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 from etude.data.counting import strings, vocabulary
 from etude.data.kinds import END, Symbols, walk
 from etude.errors import InputError
+from etude.functional.padding import within
 
 STRINGS = 100  # at a time: the states of a recurrent network at every step of every one are kept in memory
 MOST = 1000  # the largest n that is tried
@@ -50,8 +51,7 @@ def solved(system: Foretells, batch: Symbols) -> Tensor:
     a, b = END + 1, END + 2
     expected, now, following = system.foretell(batch.x)[:, :-1], batch.x[:, :-1], batch.x[:, 1:]
     allowed = (expected == following) | ((now == a) & ((expected == a) | (expected == b)))
-    behind = torch.arange(1, batch.x.shape[1], device=batch.x.device) >= batch.lengths[:, None]
-    return (allowed | behind).all(1).cpu()
+    return (allowed | ~within(batch.lengths - 1, following.shape[1])).all(1).cpu()
 
 
 def letters(split: Symbols) -> str:

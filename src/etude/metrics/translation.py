@@ -1,5 +1,5 @@
-"""How well a system turns one text into another. What it writes is its own, word after word, never helped along by the
-true words; `token_cross_entropy` alone is told them."""
+"""How well a system turns texts into others, or into trees. What it writes is its own, word after word or node after
+node, never helped along by the truth; `token_cross_entropy` alone is told it."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from etude.data.kinds import PAD, UNKNOWN, TextPairs, walk
+from etude.data.kinds import PAD, UNKNOWN, TextPairs, Trees, walk
 from etude.data.pairs import spell
 from etude.errors import InputError
 
@@ -29,24 +29,25 @@ class Predicts(Protocol):
     def word_losses(self, x: Tensor, target: Tensor, /) -> Tensor: ...
 
 
-def translated(system: Translates, split: TextPairs) -> Iterator[tuple[Tensor, Tensor]]:
-    """What the system writes and what it should, batch by batch: (n, steps) each, from the first word to `END`."""
+def translated(system: Translates, split: TextPairs | Trees) -> Iterator[tuple[Tensor, Tensor]]:
+    """What the system writes and what it should, batch by batch: (n, steps) each, padding behind the end."""
     for batch in walk(split, system.device, PART):
-        said, truth = system.translate(batch.x), batch.target[:, 1:]
+        said, truth = system.translate(batch.x), batch.truth
         steps = max(said.shape[1], truth.shape[1])
         yield F.pad(said, (0, steps - said.shape[1]), value=PAD), F.pad(truth, (0, steps - truth.shape[1]), value=PAD)
 
 
-def exact_match(system: Translates, split: TextPairs) -> float:
-    """Share of pairs whose target is written without a mistake, in [0, 1]."""
+def exact_match(system: Translates, split: TextPairs | Trees) -> float:
+    """Share of the targets that are written without a mistake, in [0, 1]."""
     right = [(said == truth).all(1) for said, truth in translated(system, split)]
     return float(torch.cat(right).double().mean())
 
 
-def token_accuracy(system: Translates, split: TextPairs) -> float:
-    """Share of the targets' words, their end included, that are written in their place, in [0, 1]."""
-    pairs = [((said == truth) & (truth != PAD)).sum() for said, truth in translated(system, split)]
-    return float(torch.stack(pairs).sum().double() / (split.target_lengths - 1).sum())
+def token_accuracy(system: Translates, split: TextPairs | Trees) -> float:
+    """Share of the targets' words, their end included, or of their nodes, breadth first, that are written in their
+    place, in [0, 1]."""
+    right = [((said == truth) & (truth != PAD)).sum() for said, truth in translated(system, split)]
+    return float(torch.stack(right).sum().double() / (split.truth != PAD).sum())
 
 
 def token_cross_entropy(system: Predicts, split: TextPairs) -> float:
@@ -63,7 +64,7 @@ def bleu(system: Translates, split: TextPairs) -> float:
 def translations(system: Translates, split: TextPairs) -> tuple[list[str], list[str]]:
     """What the system writes and what it should, as texts; an unknown word of one is none of the other."""
     said = [text for batch, _ in translated(system, split) for text in texts(batch, split.target_words, "<unknown>")]
-    return said, texts(split.target[:, 1:], split.target_words, "<rare>")
+    return said, texts(split.truth, split.target_words, "<rare>")
 
 
 def corpus_bleu(said: Sequence[str], truth: Sequence[str]) -> float:

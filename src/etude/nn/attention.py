@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from etude.errors import InputError
+from etude.functional.padding import within
 
 Score = Literal["dot", "general", "concat"]
 
@@ -37,8 +38,7 @@ def attend(
         lengths: true number of steps of each source, in [1, S], where they are padded.
     """
     if lengths is not None:
-        steps = torch.arange(scores.shape[1], device=scores.device)
-        scores = scores.masked_fill(steps >= lengths[:, None], -torch.inf)
+        scores = scores.masked_fill(~within(lengths, scores.shape[1]), -torch.inf)
     weights = torch.softmax(scores, 1)
     return (weights[:, None] @ keys).squeeze(1), weights
 

@@ -8,6 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from etude.functional.padding import within
+
 
 def reverse(x: Float[Tensor, "T B F"], lengths: Int[Tensor, " B"] | None = None) -> Float[Tensor, "T B F"]:
     """Each sequence from its last step to its first; padding stays behind it."""
@@ -27,7 +29,7 @@ def last(x: Float[Tensor, "T B F"], lengths: Int[Tensor, " B"] | None = None) ->
 
 def present(x: Float[Tensor, "T B F"], lengths: Int[Tensor, " B"]) -> Float[Tensor, "T B F"]:
     """Zeros in the place of padding."""
-    return x * (torch.arange(len(x), device=x.device)[:, None] < lengths)[:, :, None]
+    return x * within(lengths, len(x)).T[:, :, None]
 
 
 def input_sizes(input_size: int, hidden_size: int, num_layers: int, bidirectional: bool) -> list[int]:

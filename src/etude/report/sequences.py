@@ -58,7 +58,7 @@ def values(view: View) -> Iterator[Section]:
         return
     said = through(view.system.predict, batch)
     what = "each step after those before it" if next_step else "each step"
-    if next_step and view.system.output == "bernoulli":
+    if next_step and view.system.binary:
         pairs = [torch.stack([x.T.flip(0), p.T.flip(0)])[:, None] for x, p in zip(true, said, strict=True)]
         drawn = [
             Figure(embed(sheet(pair[..., :length], 1, 3, 4), "true above, foretold below"), f"{length} steps")

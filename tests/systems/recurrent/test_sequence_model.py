@@ -9,7 +9,6 @@ from torch import Tensor, distributions
 from torch.nn import functional as F
 
 from etude.data.kinds import Sequences, Splits
-from etude.errors import InputError
 from etude.nn.named import Block
 from etude.systems.recurrent.sequence_model import SequenceModel
 from etude.systems.system import Clock
@@ -17,9 +16,11 @@ from etude.systems.system import Clock
 LENGTHS = torch.tensor([5, 2, 4])
 
 
-def model(features: int = 3, **arguments: Any) -> SequenceModel:
+def model(features: int = 3, *, keys: bool = True, **arguments: Any) -> SequenceModel:
     torch.manual_seed(0)
-    return SequenceModel(features, **{"hidden": 4, **arguments})
+    system = SequenceModel(features, **{"hidden": 4, **arguments})
+    system.binary.fill_(keys)
+    return system
 
 
 def binary(n: int = 3, steps: int = 5, features: int = 3) -> Tensor:
@@ -31,16 +32,15 @@ def test_probabilities_of_all_sequences_add_up_to_one() -> None:
     assert float(model(2).score(every).exp().sum()) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("output", ["bernoulli", "gaussian"])
-def test_score_is_the_likelihood_of_each_step_given_those_before(output: str) -> None:
-    system, x = model(output=output), binary()
-    if output == "gaussian":
-        system.logvar = torch.nn.Parameter(torch.tensor([0.3, -1.0, 0.0]))
+@pytest.mark.parametrize("keys", [True, False])
+def test_score_is_the_likelihood_of_each_step_given_those_before(*, keys: bool) -> None:
+    system, x = model(keys=keys), binary()
+    system.logvar.data.copy_(torch.tensor([0.3, -1.0, 0.0]))
     total = torch.zeros(3)
     for t in range(5):
         before = torch.cat([torch.zeros(3, 1, 3), x[:, :t]], 1)
         a = system.reader.output(system.reader.block(before)[0][:, -1])
-        if system.logvar is None:
+        if keys:
             law: Any = distributions.Bernoulli(logits=a)
         else:
             law = distributions.Normal(a, (0.5 * system.logvar).exp())
@@ -88,8 +88,7 @@ def test_a_continuation_knows_what_came_before() -> None:
 
 def test_samples_step_by_step_are_those_of_the_whole_sequence() -> None:
     """A Gaussian of no width: each sample is what `predict` says after those before it."""
-    system = model(output="gaussian", layers=2)
-    assert system.logvar is not None
+    system = model(keys=False, layers=2)
     system.logvar.data.fill_(-60)
     x = system.sample(2, 7)
     torch.testing.assert_close(system.predict(x), x)
@@ -97,7 +96,19 @@ def test_samples_step_by_step_are_those_of_the_whole_sequence() -> None:
     torch.testing.assert_close(more, x[:, 4:])
 
 
-def test_numbers_are_no_keys() -> None:
-    batch = Sequences(5 * binary(), LENGTHS)
-    with pytest.raises(InputError, match="use --output gaussian"):
-        model().begin(Splits(batch, batch, batch))
+@pytest.mark.parametrize(
+    ("x", "keys"),
+    [
+        (binary(), True),
+        ((255 * binary()).byte(), True),
+        (torch.zeros(3, 5, 3), True),
+        (5 * binary(), False),
+        (-binary(), False),
+        (binary() / 2 + 0.5, False),
+        (binary().byte(), False),
+    ],
+)
+def test_zeros_and_ones_alone_are_keys(x: Tensor, *, keys: bool) -> None:
+    batch, system = Sequences(x, LENGTHS), model(keys=not keys)
+    system.begin(Splits(batch, batch, batch))
+    assert bool(system.binary) == keys

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from etude.data.kinds import Symbols
+from etude.functional.padding import within
 from etude.metrics.symbols import bits_per_character
 from etude.nn.named import block as named_block
 from etude.systems.system import Clock, Losses, Paper, Phase, System, descend
@@ -57,7 +58,7 @@ class NextSymbol(nn.Module):
         """log p(x_2 ... x_T | x_1) in nats, (N,): x (N, T), lengths (N,)."""
         nats = -F.cross_entropy(self(x)[0][:, :-1].transpose(1, 2).float(), x[:, 1:], reduction="none")
         if lengths is not None:
-            nats = nats * (torch.arange(1, x.shape[1], device=x.device) < lengths[:, None])
+            nats = nats * within(lengths - 1, nats.shape[1])
         return nats.sum(1)
 
     def complete(self, x: Tensor, length: int, temperature: float) -> Tensor:

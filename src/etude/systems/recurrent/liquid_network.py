@@ -18,7 +18,8 @@ from torch.nn import functional as F
 
 from etude.data.kinds import Sequences, Splits
 from etude.errors import InputError
-from etude.metrics.sequences import accuracy, f1, mean_squared_error, within
+from etude.functional.padding import within
+from etude.metrics.sequences import accuracy, f1, mean_squared_error
 from etude.nn.continuous import LTC
 from etude.nn.named import Block
 from etude.nn.named import block as named

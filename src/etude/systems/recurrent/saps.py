@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from etude.data.kinds import BEGIN, PAD, UNKNOWN, Splits, Trees
-from etude.metrics.trees import exact_match, token_accuracy
+from etude.metrics.translation import exact_match, token_accuracy
 from etude.nn.layered import Recurrent
 from etude.nn.named import block
 from etude.systems.system import Clock, Losses, Paper, Phase, System, descend
@@ -188,7 +188,8 @@ class SAPS(System):
         "https://arxiv.org/abs/1810.09717",
     )
     kind = Trees
-    metrics = (exact_match, token_accuracy)
+    metrics = (exact_match,)
+    final_metrics = (token_accuracy,)
     tiny = {"embedding": 8, "hidden": 24, "layers": 1, "longest": 8, "rate": 2e-2, "epochs": 40, "batch": 20}
     quick = {"embedding": 64, "hidden": 96, "layers": 1, "rate": 5e-3, "epochs": 15, "batch": 50}
 

@@ -136,7 +136,7 @@ class Seq2Seq(System):
         "https://arxiv.org/abs/1409.3215",
     )
     kind = TextPairs
-    metrics = (exact_match, token_accuracy, token_cross_entropy)
+    metrics = (exact_match, token_cross_entropy)
     tiny = {"embedding": 8, "hidden": 24, "layers": 1, "longest": 5, "rate": 1e-2, "epochs": 40, "batch": 20}
     quick = {"embedding": 64, "hidden": 128, "layers": 1, "rate": 3e-3, "epochs": 30}
 
@@ -165,7 +165,7 @@ class Seq2Seq(System):
         super().__init__()
         self.forcing, self.last_forcing, self.beam, self.longest = forcing, last_forcing, beam, longest
         self.rate, self.clip, self.epochs, self.batch = rate, clip, epochs, batch
-        self.final_metrics = (bleu,) if find_spec("sacrebleu") else ()
+        self.final_metrics = (token_accuracy, bleu) if find_spec("sacrebleu") else (token_accuracy,)
         keys = hidden * (1 + bidirectional)
         self.encoder = Encoder(words, block, embedding, hidden, layers, both=bidirectional, backwards=reverse)
         self.decoder = Decoder(target_words, block, embedding, hidden, layers, keys, attention)

@@ -1,25 +1,24 @@
 """Next-step prediction: Greff, Srivastava, Koutnik, Steunebrink and Schmidhuber, "LSTM: a search space odyssey", 2017.
 
     log p(x) = sum_t log p(x^t | x^1 ... x^(t-1))
-    p(x^t | x^1 ... x^(t-1)) = prod_k p_k^x_k (1 - p_k)^(1 - x_k)        keys that sound or not, p = sigma(V y + b)
-                          or = N(x^t; V y + b, diag sigma^2)             numbers
+    p(x^t | x^1 ... x^(t-1)) = prod_k p_k^x_k (1 - p_k)^(1 - x_k)        zeros and ones, p = sigma(V y + b)
+                          or = N(x^t; V y + b, diag sigma^2)             other numbers
 
 A sequence is as likely as each of its steps is, given those before it. A recurrent network that has read x^1 to x^(t-1)
-puts out y, from which a distribution over the next step is read. Whatever helps the guess has to be remembered, so that
-the likelihood of music the network never heard tells how well its units remember and forget.
+puts out y, from which a distribution over the next step is read, the first where the training data are zeros and ones
+alone, such as keys that sound or not. Whatever helps the guess has to be remembered, so that the likelihood of music
+the network never heard tells how well its units remember and forget.
 
 Letters: n sequences, T steps, F features, N units.
 """
-
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from etude.data.kinds import Sequences, Splits
-from etude.errors import InputError
 from etude.functional.likelihoods import bernoulli_log_likelihood, gaussian_log_likelihood
-from etude.metrics.sequences import negative_log_likelihood, next_step_error, within
+from etude.functional.padding import within
+from etude.metrics.sequences import negative_log_likelihood, next_step_error
 from etude.nn.named import Block
 from etude.nn.recurrent import Variant
 from etude.systems.best import Best
@@ -41,8 +40,6 @@ class SequenceModel(System):
         variant: of the LSTM (section III).
         hidden: N, units of a layer, in [1, inf) (the paper searches 20 to 200).
         layers: one above the other, in [1, inf) (the paper's music model has one).
-        output: `bernoulli` for steps of numbers in [0, 1], such as keys that sound or not, `gaussian` for any numbers
-            (the paper's music model).
         clip: the largest Euclidean norm the gradient may have, in (0, inf) (no paper fixes it).
         rate: Adam's learning rate, in (0, inf) (chosen on the validation split of JSB Chorales).
         patience: passes without a better validation likelihood after which to stop, in [1, inf) (the paper).
@@ -58,8 +55,8 @@ class SequenceModel(System):
     )
     kind = Sequences
     metrics = (negative_log_likelihood, next_step_error)
-    tiny = {"hidden": 16, "output": "gaussian", "rate": 2e-2, "epochs": 20, "batch": 20}
-    quick = {"hidden": 32, "output": "gaussian", "rate": 5e-3, "epochs": 40, "batch": 20}
+    tiny = {"hidden": 16, "rate": 2e-2, "epochs": 20, "batch": 20}
+    quick = {"hidden": 32, "rate": 5e-3, "epochs": 40, "batch": 20}
 
     def __init__(
         self,
@@ -69,7 +66,6 @@ class SequenceModel(System):
         variant: Variant = "vanilla",
         hidden: int = 100,
         layers: int = 1,
-        output: Literal["bernoulli", "gaussian"] = "bernoulli",
         clip: float = 1.0,
         rate: float = 1e-2,
         patience: int = 15,
@@ -77,11 +73,12 @@ class SequenceModel(System):
         batch: int = 10,
     ) -> None:
         super().__init__()
-        self.features, self.output, self.clip = features, output, clip
+        self.features, self.clip = features, clip
         self.patience, self.epochs, self.batch = patience, epochs, batch
         self.reader = Reader(unit(block, variant, features, hidden, layers, bidirectional=False), features)
         self.reader.each_step = True
-        self.logvar = nn.Parameter(torch.zeros(features)) if output == "gaussian" else None  # log sigma^2
+        self.logvar = nn.Parameter(torch.zeros(features))  # log sigma^2
+        self.binary = nn.Buffer(torch.tensor(False))
         self.best = Best(self)
         self.longest = nn.Buffer(torch.tensor(1))
         # deviates: Adam in batches; the paper descends after each sequence with Nesterov momentum
@@ -92,14 +89,11 @@ class SequenceModel(System):
         return [train, Phase("choose", self.step, 0, self.batch, start=self.choose)]
 
     def begin(self, splits: Splits) -> None:
-        """Can the output explain the data? Remember how long a sequence is."""
+        """Remember whether there are zeros and ones alone, and how long a sequence is."""
         train = splits.train
         assert isinstance(train, Sequences)
-        low, high = (float(v) for v in torch.aminmax(train.x))
-        if self.output == "bernoulli" and (low < 0 or high > 1):
-            raise InputError(
-                f"--output bernoulli needs data in [0, 1], these span {low:.3g} to {high:.3g}: use --output gaussian"
-            )
+        one = 255 if train.x.dtype == torch.uint8 else 1
+        self.binary.copy_(((train.x == 0) | (train.x == one)).all())
         self.longest.fill_(train.lengths.max())
 
     def step(self, batch: Sequences, clock: Clock) -> Losses:
@@ -113,9 +107,7 @@ class SequenceModel(System):
 
     def density(self, a: Tensor, x: Tensor) -> Tensor:
         """log p of steps x (..., F) where the network reads off a (..., F): (...)."""
-        if self.logvar is None:
-            return bernoulli_log_likelihood(a, x)
-        return gaussian_log_likelihood(a, self.logvar, x)
+        return torch.where(self.binary, bernoulli_log_likelihood(a, x), gaussian_log_likelihood(a, self.logvar, x))
 
     def settled(self, splits: Splits) -> bool:
         """Has the validation likelihood not risen for long?"""
@@ -145,7 +137,7 @@ class SequenceModel(System):
         return self.mean(self.reader(shifted(x), lengths, elapsed)[0])
 
     def mean(self, a: Tensor) -> Tensor:
-        return torch.sigmoid(a) if self.logvar is None else a
+        return torch.where(self.binary, torch.sigmoid(a), a)
 
     @torch.no_grad()
     def sample(self, count: int, steps: int | None = None, begun: Tensor | None = None) -> Tensor:
@@ -169,6 +161,6 @@ class SequenceModel(System):
 
     def draw(self, a: Tensor) -> Tensor:
         """A step from its distribution: a (..., F) to the same."""
-        if self.logvar is None:
+        if self.binary:
             return torch.bernoulli(torch.sigmoid(a))
         return a + torch.exp(0.5 * self.logvar) * torch.randn_like(a)

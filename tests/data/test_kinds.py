@@ -1,5 +1,7 @@
 """Batches keep their tensors together; splits are disjoint, complete and balanced."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 
 from etude.data.kinds import (
     Batch,
+    ImagePairs,
     Images,
     Sequences,
     Splits,
@@ -231,3 +234,18 @@ def test_splits_of_unlike_length_are_together(splits: Splits) -> None:
 def test_classes_of_steps_are_no_strata() -> None:
     splits = split(series([3] * 20, y=torch.zeros(20, 3).long()), "any")
     assert [len(part) for part in splits.parts().values()] == [14, 3, 3]
+
+
+def test_pictures_of_two_domains_keep_their_counterparts_only_where_they_are_aligned() -> None:
+    x = torch.arange(50, dtype=torch.uint8).view(50, 1, 1, 1).expand(50, 3, 4, 4).contiguous()
+    pairs, places = ImagePairs(x, x[:, :1]), torch.arange(50)
+    assert pairs.dimensions == {"channels": 3, "target_channels": 1, "height": 4, "width": 4}
+    torch.testing.assert_close(pairs.drawn(places).y[:, 0, 0, 0], pairs.drawn(places).x[:, 0, 0, 0])
+    torch.manual_seed(0)
+    apart = replace(pairs, aligned=False)
+    first, second = apart.drawn(places), apart.drawn(places)
+    torch.testing.assert_close(first.x, x)
+    assert not torch.equal(first.y, second.y)
+    drawn = torch.cat([apart.drawn(places).y[:, 0, 0, 0] for _ in range(40)]).bincount(minlength=50)
+    assert int(drawn.min()) > 15
+    assert int(drawn.max()) < 75

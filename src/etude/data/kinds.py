@@ -69,6 +69,10 @@ class Batch:
         """Ready for a system: on `device`, bytes (0 to 255) turned into floats (0 to 1), padding cut to the longest."""
         return self.trimmed()._map(lambda tensor: _ready(tensor.to(device, non_blocking=True)))
 
+    def drawn(self, index: Tensor) -> Self:
+        """The examples of a step: those at these places, (m,) int64."""
+        return self[index]
+
     @property
     def padded(self) -> dict[str, Tensor]:
         """The tensors that are padded along their second dimension, each with the true lengths, (n,), of its rows."""
@@ -162,6 +166,33 @@ class Images(Batch):
         x = self.x.transpose(1, 2).reshape(n, height, channels * width)
         lengths = torch.full((n,), height, device=x.device)
         return Sequences(x, lengths, self.y, classes=self.classes, index=self.index)
+
+
+@dataclass(frozen=True)
+class ImagePairs(Batch):
+    """Pictures of two domains: each with its counterpart, or, where they are not aligned, any with any.
+
+    Attributes:
+        x: (n, channels, height, width), uint8 until a batch is moved, then in [0, 1].
+        y: (n, target_channels, height, width), as x. Of domains of different size the smaller one is repeated.
+        aligned: whether y shows what x shows.
+    """
+
+    source: ClassVar[str] = "facades-like"
+    x: Tensor
+    y: Tensor
+    aligned: bool = True
+
+    @property
+    def dimensions(self) -> dict[str, int]:
+        channels, height, width = self.x.shape[1:]
+        return {"channels": channels, "target_channels": self.y.shape[1], "height": height, "width": width}
+
+    def drawn(self, index: Tensor) -> Self:
+        """The pairs at these places; where they are not aligned, each x with a y drawn at random."""
+        if self.aligned:
+            return self[index]
+        return replace(self[index], y=select(self.y, torch.randint(len(self), (len(index),))))
 
 
 @dataclass(frozen=True)

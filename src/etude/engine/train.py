@@ -333,7 +333,7 @@ class Loop:
             return self.attempt(phase, index, clock)
         except NonFiniteError as error:
             torch.set_rng_state(random)
-            batch = self.splits.train[index].to(self.system.device)
+            batch = self.splits.train.drawn(index).to(self.system.device)
             why = first_not_finite(self.system, batch, lambda: self.attempt(phase, index, clock))
             where = f"{phase.name}, epoch {clock.epoch + 1}, batch {clock.step - clock.epoch * self.steps(phase) + 1}"
             raise InputError(
@@ -349,7 +349,7 @@ class Loop:
         raise InputError(f"out of memory at batch {len(index)} ({request}): {advice}; {self._kept()}")
 
     def attempt(self, phase: Phase, index: Tensor, clock: Clock) -> dict[str, Tensor]:
-        batch = self.splits.train[index].to(self.system.device)
+        batch = self.splits.train.drawn(index).to(self.system.device)
         with self.autocast():
             return phase.step(batch, clock)
 

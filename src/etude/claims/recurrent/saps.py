@@ -13,7 +13,7 @@ BUDGET: dict[str, Any] = {
     "layers": 1,
     "rate": 5e-3,
     "clip": 1.0,
-    "epochs": 8,
+    "epochs": 16,
     "batch": 50,
 }
 SEQUENCE: dict[str, Any] = {"attention": "luong", "bidirectional": True, "reverse": False, "beam": 1, "longest": 100}

@@ -3,7 +3,10 @@
 Contestants take turns, so that a noisy machine is noisy for all; a time is the least of many. In the same run: cost at
 twice the steps, the matrix products alone, and the machine's matrix-product peak. Writes benchmarks/recurrent.json.
 
-python benchmarks/recurrent.py [--rounds 30]
+Where CUDA is there, LSTMs on the GPU too, against cuDNN's, all in full float32. Writes benchmarks/recurrent_gpu.json.
+Without installing Étude, where PyTorch, Triton, Numba and jaxtyping are:
+
+PYTHONPATH=src python benchmarks/recurrent.py [--rounds 30]
 """
 
 import argparse
@@ -22,18 +25,22 @@ from etude.nn.recurrent import PeepholeLSTM
 
 BATCH, STEPS, INPUTS = 32, 100, 64
 PROMISED = {64: 1.5, 128: 1.5, 512: 1.1}  # times as long as torch's
+PROMISED_ON_GPU = 1.5
 VARIANTS = ("vanilla", "CIFG", "NP", "FGR")
 
 
 def training(block: nn.Module, x: Tensor, *, fused: bool = True) -> Callable[[], None]:
     """Forward and backward through a block."""
-    upstream = torch.randn(*x.shape[:2], block.hidden_size)
+    block.to(x.device)
+    upstream = torch.randn(*x.shape[:2], block.hidden_size, device=x.device)
     chosen = recurrent.arithmetic
 
     def run() -> None:
         recurrent.arithmetic = chosen if fused else lambda x: recurrent.Eager
         block(x)[0].backward(upstream)
         recurrent.arithmetic = chosen
+        if x.is_cuda:
+            torch.cuda.synchronize()
 
     return run
 
@@ -76,19 +83,35 @@ def least(contestants: dict[str, Callable[[], None]], rounds: int) -> dict[str, 
     return {name: min(each[1:]) for name, each in times.items()}
 
 
+def blocks(units: int, x: Tensor) -> dict[str, Callable[[], None]]:
+    """torch's LSTM, ours without kernels, and variants with them."""
+    eager = training(PeepholeLSTM(INPUTS, units), x, fused=False)
+    ours = {name: training(PeepholeLSTM(INPUTS, units, variant=name), x) for name in VARIANTS}  # type: ignore[arg-type]
+    return {"torch": training(nn.LSTM(INPUTS, units), x), "eager": eager, **ours}
+
+
+def ratios(took: dict[str, float]) -> dict[str, dict[str, float]]:
+    return {
+        "milliseconds": {name: round(value, 2) for name, value in took.items()},
+        "times as long as torch's": {name: round(took[name] / took["torch"], 2) for name in ("eager", *VARIANTS)},
+    }
+
+
+def size_on_gpu(units: int, rounds: int) -> dict[str, Any]:
+    x = torch.randn(STEPS, BATCH, INPUTS, device="cuda", requires_grad=True)
+    return {**ratios(least(blocks(units, x), rounds)), "promised": PROMISED_ON_GPU}
+
+
 def size(units: int, rounds: int) -> dict[str, Any]:
     x = torch.randn(STEPS, BATCH, INPUTS, requires_grad=True)
     longer = torch.randn(2 * STEPS, BATCH, INPUTS, requires_grad=True)
-    vanilla = PeepholeLSTM(INPUTS, units)
-    contestants = {"torch": training(nn.LSTM(INPUTS, units), x), "eager": training(vanilla, x, fused=False)}
-    contestants |= {name: training(PeepholeLSTM(INPUTS, units, variant=name), x) for name in VARIANTS}  # type: ignore[arg-type]
-    contestants |= {"twice the steps": training(vanilla, longer), "products": products_alone(units), "peak": peak()}
+    contestants = {**blocks(units, x), "twice the steps": training(PeepholeLSTM(INPUTS, units), longer)}
+    contestants |= {"products": products_alone(units), "peak": peak()}
     took = least(contestants, rounds)
     top = 2 * 1024**3 / took.pop("peak") / 1e6
     operations = 2 * STEPS * BATCH * 4 * units * 3 * (INPUTS + units)
     return {
-        "milliseconds": {name: round(value, 2) for name, value in took.items()},
-        "times as long as torch's": {name: round(took[name] / took["torch"], 2) for name in ("eager", *VARIANTS)},
+        **ratios(took),
         "promised": PROMISED[units],
         "twice the steps, times as long": round(took["twice the steps"] / took["vanilla"], 2),
         "share of the products in the time": round(took["products"] / took["vanilla"], 2),
@@ -99,6 +122,11 @@ def size(units: int, rounds: int) -> dict[str, Any]:
     }
 
 
+def file(found: dict[str, Any], name: str) -> None:
+    Path(__file__).with_name(name).write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found, indent=1))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=30)
@@ -106,8 +134,12 @@ def main() -> None:
     with products(torch.device("cpu")) as route:
         rows = {str(units): size(units, rounds) for units in PROMISED}
     found = {"threads": torch.get_num_threads(), "torch": torch.__version__, "matrix products": route, "hidden": rows}
-    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
-    print(json.dumps(found, indent=1))
+    file(found, "recurrent.json")
+    if torch.cuda.is_available():
+        torch.backends.cudnn.allow_tf32 = False
+        rows = {str(units): size_on_gpu(units, rounds) for units in PROMISED}
+        found = {"GPU": torch.cuda.get_device_name(), "torch": torch.__version__, "hidden": rows}
+        file(found, "recurrent_gpu.json")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from etude.errors import InputError
-from etude.nn.fused import can_fuse
+from etude.nn.fused import can_fuse, can_fuse_on_gpu
 from etude.nn.layered import Recurrent, input_sizes
 
 
@@ -286,11 +286,15 @@ def _backward_step(
 
 
 def arithmetic(x: Tensor) -> Any:
-    """`Eager`, or the same in one kernel a step where Numba is installed and x is float32 on the CPU."""
+    """`Eager`, or the same in one kernel a step where Numba (on the CPU) or Triton (on a GPU) is installed."""
     if can_fuse(x):
         from etude.nn import recurrent_kernels
 
         return recurrent_kernels
+    if can_fuse_on_gpu(x):
+        from etude.nn import recurrent_triton
+
+        return recurrent_triton
     return Eager
 
 
@@ -376,8 +380,8 @@ class PeepholeLSTM(Recurrent):
 
     The state is (y, c), outputs and cells; with FGR it is (y, c, i, f, o), since a step sees the gates before it.
     Weights, peepholes and biases are drawn from N(0, 0.1^2) (section IV-B). It computes in the precision of its
-    weights, under autocast too. It can be differentiated once. Where Numba is installed (`pip install etude[fast]`)
-    and the weights are float32 on the CPU, one kernel does the arithmetic of a step.
+    weights, under autocast too. It can be differentiated once. Where `etude[fast]` is installed, one kernel does the
+    arithmetic of a step: Numba's for weights in float32 on the CPU, Triton's in float32 or float64 on a GPU.
 
     Args:
         input_size: F, numbers in an input, in [1, inf).

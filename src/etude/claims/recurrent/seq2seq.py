@@ -9,7 +9,7 @@ from etude.data.kinds import Splits, TextPairs
 from etude.metrics.translation import corpus_bleu, translations
 
 SEEDS = range(3)
-SUMS: dict[str, Any] = {"embedding": 32, "hidden": 128, "layers": 1, "rate": 5e-3, "epochs": 20, "longest": 6}
+SUMS: dict[str, Any] = {"embedding": 32, "hidden": 128, "layers": 1, "rate": 5e-3, "epochs": 30, "longest": 6}
 SENTENCES: dict[str, Any] = {"block": "gru", "bidirectional": True, "reverse": False, "layers": 1}
 SENTENCES |= {"embedding": 64, "hidden": 128, "rate": 3e-3, "epochs": 3, "batch": 64, "longest": 40}
 PAIRS = 29_000  # of the training pairs, the first

@@ -75,10 +75,32 @@ def test_evaluate_repeats_the_scores(vae: Path, capsys: pytest.CaptureFixture[st
     assert json.loads((vae / "scores.json").read_text()) == scores
 
 
+def test_evaluate_scores_samples_in_features(vae: Path, mlp: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(vae), "--features", str(mlp), "--count", "250"]) == 0
+    out = capsys.readouterr().out
+    assert "fid at infinity" in out
+    assert f"250 samples, 270 real pictures, features of {mlp}" in out
+    assert "--features x: expected auto" in told(capsys, "evaluate", vae, "--features", "x")
+
+
 def test_sample_writes_a_picture(vae: Path, tmp_path: Path) -> None:
     assert main(["sample", str(vae), "--count", "9", "--out", str(tmp_path / "nine.png")]) == 0
     with Image.open(tmp_path / "nine.png") as picture:
         assert min(picture.size) >= 3 * 8
+
+
+def test_codes_are_walked_between_and_added(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--latent", "4", "--maps", "2", "--epochs", "1", "--quiet"]
+    assert main(["train", "dcgan", "--data", "digits", "--runs", str(folder), *words]) == 0
+    run = next(folder.glob("dcgan-digits-*"))
+    assert main(["interpolate", str(run), "--places", "1", "5", "--steps", "4", "--out", str(tmp_path / "a.png")]) == 0
+    groups = ["--plus", "1", "2", "3", "--minus", "4", "5", "6", "--add", "7", "8", "9"]
+    assert main(["arithmetic", str(run), *groups]) == 0
+    assert str(run / "arithmetic.png") in capsys.readouterr().out
+    with Image.open(tmp_path / "a.png") as walk, Image.open(run / "arithmetic.png") as sums:
+        assert walk.width + 2 == 4 * (walk.height + 2)
+        assert (sums.width + 2) * 4 == (sums.height + 2) * 7
+    assert "--places 1 20" in told(capsys, "interpolate", run, "--places", "1", "20")
 
 
 def test_predict_classes_of_new_pictures(mlp: Path, tmp_path: Path) -> None:
@@ -271,6 +293,7 @@ MISTAKES = [
     (["train", "ema"], "ema acts on another system"),
     (["train", "ema", "--on", "gna"], "did you mean 'gan'?"),
     (["sample"], "RUN is missing"),
+    (["arithmetic", "run"], "PLUS, MINUS, ADD is missing"),
     (["sample", "one", "two"], "two is one too many for `etude sample`"),
     (["sample", "nowhere"], "nowhere is not the folder of a run"),
     (["compare", "one"], "at least two runs"),
@@ -394,6 +417,7 @@ def test_help_imports_neither_torch_nor_numpy() -> None:
 def test_wrong_verbs_for_a_run_are_told(mlp: Path, vae: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "has no verb `sample`" in told(capsys, "sample", mlp)
     assert "has no verb `cluster`" in told(capsys, "cluster", mlp)
+    assert "has no verb `generate`" in told(capsys, "interpolate", mlp)
     assert "has no verb `complete`" in told(capsys, "complete", mlp, "to be")
     assert "has no verb `encode`" in told(capsys, "data", "clusters", mlp)
     assert "--count 0" in told(capsys, "sample", vae, "--count", "0")

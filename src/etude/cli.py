@@ -53,17 +53,27 @@ def show(name: Positional[str]) -> None:
         _print(part)
 
 
-def evaluate(run: Positional[Path], data: str | None = None) -> None:
-    """Score a run on the test split again.
+def evaluate(run: Positional[Path], data: str | None = None, features: str | None = None, count: int = 10_000) -> None:
+    """Score a run on the test split again, or what it generates in the features of another network.
 
     Args:
         run: the folder of a run.
         data: other data of the same kind and sizes, prepared as its own were; its own where not given.
+        features: score generated pictures against real ones: `auto` trains LeNet on the labels of the data; or the
+            folder of a classifier's run, or a TorchScript file.
+        count: pictures to generate for that.
     """
     from etude.engine.train import evaluate as measure
     from etude.report.sheet import score_table
 
-    _print(score_table(measure(_load(run), data)))
+    if features is None:
+        _print(score_table(measure(_load(run), data)))
+        return
+    from etude.engine.extractors import score_generator
+
+    told = score_generator(_load(run), features, count, data)
+    _print(score_table(told["scores"]))
+    print(f"{told['generated']:,} samples, {told['real']:,} real pictures, features of {told['extractor']}")
 
 
 def sample(run: Positional[Path], count: int = 16, seed: int = 0, out: Path | None = None) -> None:
@@ -85,6 +95,58 @@ def sample(run: Positional[Path], count: int = 16, seed: int = 0, out: Path | No
         raise InputError(f"--count {count}: expected a whole number in [1, inf)")
     torch.manual_seed(seed)
     print(write_examples(opened, generator(count), out, "samples"))
+
+
+def interpolate(
+    run: Positional[Path],
+    places: tuple[int, ...] = (1, 2, 3, 4),
+    steps: int = 10,
+    count: int = 16,
+    seed: int = 0,
+    out: Path | None = None,
+) -> None:
+    """Walk from one sample to the next, along the straight line between their codes.
+
+    Args:
+        run: the folder of a run.
+        places: of samples in the grid that `etude sample` draws from the same seed, by rows and from 1.
+        steps: examples on the way, both ends included.
+        count: examples in the grid.
+        seed: of the grid.
+        out: where to write; a PNG for pictures and a CSV for rows of numbers, beside the run where not given.
+    """
+    from etude.report.codes import write_walk
+
+    opened = _load(run)
+    _verb(opened, "generate")
+    print(write_walk(opened, places, steps, count, seed, out))
+
+
+def arithmetic(
+    run: Positional[Path],
+    plus: tuple[int, ...],
+    minus: tuple[int, ...],
+    add: tuple[int, ...],
+    count: int = 16,
+    seed: int = 0,
+    out: Path | None = None,
+) -> None:
+    """Generate from the mean code of some samples, less that of others, plus that of others again; three each is wise.
+
+    Args:
+        run: the folder of a run.
+        plus: places in the grid that `etude sample` draws from the same seed, by rows and from 1.
+        minus: likewise, those to subtract.
+        add: likewise, those to add.
+        count: examples in the grid.
+        seed: of the grid.
+        out: where to write; a PNG for pictures and a CSV for rows of numbers, beside the run where not given.
+    """
+    from etude.report.codes import write_sum
+
+    opened = _load(run)
+    _verb(opened, "generate")
+    print(write_sum(opened, plus, minus, add, count, seed, out))
 
 
 def predict(run: Positional[Path], input: Positional[Path], out: Path | None = None) -> None:
@@ -140,15 +202,28 @@ def complete(
     print(text + opened.complete(text, temperature=temperature, length=length))
 
 
-def translate(run: Positional[Path], text: Positional[str], beam: int | None = None) -> None:
-    """Turn a text into what it is to become, as the run has learned it.
+def translate(
+    run: Positional[Path], input: Positional[str], beam: int | None = None, seed: int = 0, out: Path | None = None
+) -> None:
+    """Turn a text into what it is to become, or pictures into others, as the run has learned it.
 
     Args:
         run: the folder of a run.
-        text: of the kind that it learned from.
-        beam: hypotheses to keep; the run's own number where not given.
+        input: a text of the kind that it learned from; a picture or a folder of them, where it learned from pictures.
+        beam: hypotheses to keep for a text; the run's own number where not given.
+        seed: of the noise in pictures.
+        out: the picture or the folder to write; `translated` beside the run where not given.
     """
-    print(_load(run).translate(text, beam=beam))
+    opened = _load(run)
+    if opened.record["kind"] != "ImagePairs":
+        print(opened.translate(input, beam=beam))
+        return
+    import torch
+
+    from etude.report.image_pairs import write_translations
+
+    torch.manual_seed(seed)
+    print(write_translations(opened, Path(input), out))
 
 
 def report(run: Positional[Path], data: str | None = None) -> None:
@@ -187,7 +262,7 @@ def reproduce(
     """Run the experiments behind the claims about a system or a library and file what they find.
 
     Args:
-        name: of a system, or of a library: autodiff, dynamics.
+        name: of a system, or of a library: autodiff, distances, dynamics.
         only: one claim.
         data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
         device: what to train on.
@@ -294,16 +369,35 @@ def data_clusters(
         print(line)
 
 
+def data_dedup(
+    folder: Positional[Path], distance: int = 3, seed: int = 0, runs: Path = Path("runs"), out: Path | None = None
+) -> None:
+    """Near-duplicates in a folder of pictures, a line for each group; the largest file comes first.
+
+    Args:
+        folder: of pictures of any size, and the folders in it.
+        distance: bits of 128 in which the codes of near-duplicates may differ; 0 finds the fewest and the surest.
+        seed: of the autoencoder that makes the codes.
+        runs: the folder of runs.
+        out: where to write the files to keep, a line for each.
+    """
+    from etude.engine.duplicates import find_duplicates
+
+    found = find_duplicates(folder, distance=distance, seed=seed, runs=runs)
+    if out:
+        out.write_text("".join(f"{file}\n" for file in found.kept))
+    for line in found.lines():
+        print(line)
+
+
 def train_help() -> None:
     """Train a system on data, or go on where it stopped. `etude train NAME --help` lists the options of a system."""
     raise InputError("which system? `etude train NAME`, with a name from `etude list`")
 
 
 def data_help() -> None:
-    """Data sets: etude data list, etude data check PATH, etude data clusters PATH, etude data fetch NAME."""
-    raise InputError(
-        "`etude data list`, `etude data check PATH`, `etude data clusters PATH` or `etude data fetch NAME`"
-    )
+    """Data sets: etude data list, check PATH, clusters PATH, dedup FOLDER, fetch NAME."""
+    raise InputError("which? `etude data list`, `check PATH`, `clusters PATH`, `dedup FOLDER` or `fetch NAME`")
 
 
 VERBS: dict[str, Callable[..., None]] = {
@@ -312,6 +406,8 @@ VERBS: dict[str, Callable[..., None]] = {
     "train": train_help,
     "evaluate": evaluate,
     "sample": sample,
+    "interpolate": interpolate,
+    "arithmetic": arithmetic,
     "predict": predict,
     "cluster": cluster,
     "complete": complete,
@@ -326,6 +422,7 @@ DATA_VERBS: dict[str, Callable[..., None]] = {
     "list": data_list,
     "check": data_check,
     "clusters": data_clusters,
+    "dedup": data_dedup,
     "fetch": data_fetch,
 }
 

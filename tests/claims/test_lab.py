@@ -14,11 +14,11 @@ from scipy.stats import kstest
 from torch import nn
 
 from etude.catalogue import Entry, entries
-from etude.claims import autodiff, dynamics, lab
-from etude.claims.autoencoders import vae
+from etude.claims import autodiff, distances, dynamics, lab
+from etude.claims.autoencoders import semantic_hash, vae
 from etude.claims.clustering import dcn, dec, deep_clustering, idec
 from etude.claims.feedforward import mlp
-from etude.claims.gans import gan
+from etude.claims.gans import coulomb_gan, cyclegan, dcgan, gan, lsgan, pix2pix, wgan, wgan_gp
 from etude.claims.lab import Claim, Finding, Lab, Plot, claim, spread
 from etude.claims.recurrent import char_rnn, counter, liquid_network, lstm_classifier, saps, seq2seq, sequence_model
 from etude.claims.techniques import ema
@@ -198,6 +198,10 @@ class ShortLab(Lab):
 SHORT = {"SIDE": (1, 4), "STEPS": 3, "PASSES": (10, 100), "LONG": 10, "REPEATS": 1, "STORED": (10, 100)}
 
 
+ADVERSARIAL = {"SEEDS": range(1), "STEPS": 3, "UPDATES": 3, "BATCH": 20, "WARM": 2, "LOOKS": 3, "HELD_OUT": 20}
+ADVERSARIAL |= {"POINTS": 100, "SAMPLES": 100, "PLACES": (2.0, 1.0)}
+
+
 def few(splits: Splits) -> Splits:
     parts: dict[str, Any] = {name: part[:20] for name, part in splits.parts().items()}
     return Splits(**parts, name=splits.name)
@@ -233,6 +237,8 @@ def small(name: str) -> Splits:
         return Splits(part, part, part, name)
     if name == "tinyshakespeare":
         return cut(by_position("ROMEO:\nBut, soft! what light through yonder window breaks?\n" * 100), name, name)
+    if name == "facades64":
+        return replace(small("facades-like"), name=name)
     if name == "multi30k":
         return replace(small("addition"), name=name)
     if name not in shapes:
@@ -255,10 +261,23 @@ def lab_of_few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             patch.setattr(autodiff, name, value)
         for name, value in {"POINTS": 10, "WIDTHS": (5, 10), "WIDTH": 5, "STEPS": 20, "UNITS": 8}.items():
             patch.setattr(dynamics, name, value)
-        for module in (mlp, vae, gan, ema, autodiff, dec, idec, dcn, deep_clustering, dynamics):
+        for module in (coulomb_gan, lsgan, wgan, wgan_gp):
+            for name, value in ADVERSARIAL.items():
+                patch.setattr(module, name, value, raising=False)
+        few_pictures = {"SEEDS": range(1), "GENERATED": 200, "DRAWN": 100, "TRIALS": 2, "COSTS": (1.0,)}
+        for name, value in few_pictures.items():
+            patch.setattr(dcgan, name, value)
+        for name, value in {"SEEDS": range(1), "JUDGED": 1, "SMALL": {"maps": 2}, "FRONTS": {"maps": 2}}.items():
+            patch.setattr(pix2pix, name, value)
+        for name, value in {"POINTS": 4, "THETAS": (0.1, 1.0), "SIZES": (180,), "DRAWS": 2}.items():
+            patch.setattr(distances, name, value)
+        for module in (distances, mlp, vae, gan, ema, autodiff, dec, idec, dcn, deep_clustering, dynamics):
             patch.setattr(module, "SEEDS", range(2))
         for module in (char_rnn, counter, liquid_network, lstm_classifier, saps, seq2seq, sequence_model):
             patch.setattr(module, "SEEDS", range(1))
+        for module in (cyclegan, semantic_hash):
+            patch.setattr(module, "SEEDS", range(1))
+        patch.setattr(cyclegan, "NARROW", {"blocks": 1, "maps": 2, "field": 16})
         yield ShortLab(runs=tmp_path_factory.mktemp("runs"), seeds=(0,))
 
 

@@ -39,5 +39,8 @@ def test_three_digits_are_the_default() -> None:
 def test_a_question_of_ones_own_is_encoded_alike() -> None:
     splits = addition(digits=2)
     first = splits.test.tensors()["x"][0].tolist()
-    assert encode(decode(first, splits.preparation, "source").ljust(5), splits.preparation) == first
+    typed = decode(first, splits.preparation, "source")
+    assert encode(typed, splits.preparation) == encode(typed.ljust(5), splits.preparation) == first
+    assert len(encode("7+8", splits.preparation)) == len(encode("77+88", splits.preparation)) == 6
+    assert len(encode("77+888", splits.preparation)) == 7
     assert encode("7x", splits.preparation)[1] == 3

@@ -3,6 +3,7 @@
 `ETUDE_FUZZ=10000` tries that many files of each format.
 """
 
+import csv
 import gzip
 import io
 import lzma
@@ -21,9 +22,11 @@ import pytest
 from PIL import Image
 
 from etude.data.cifar10 import cifar10
+from etude.data.kinds import Sequences, TextPairs, Trees
 from etude.data.omniglot import omniglot
 from etude.data.own import load_path, read_path
 from etude.data.reuters import reuters_r8
+from etude.data.strings import read_text
 from etude.errors import InputError
 
 N = int(os.environ.get("ETUDE_FUZZ", "200"))
@@ -67,6 +70,26 @@ GOOD = {
         "text,label\n" + "".join(f'"gold, {"zinc" if n % 3 else "lead"} {"x" * n}",{n % 2}\n' for n in range(30))
     ).encode(),
     "texts/a.txt": "Gold, zinc – and léad.\n".encode() * 20,
+    "series.csv": (
+        "id,time,heat,on,label\n"
+        + "".join(f"{'abcdefgh'[n % 8]},{n * 0.7},{n / 7},{n % 2},{'warm' if n % 3 else 'cold'}\n" for n in range(40))
+    ).encode(),
+    "series.npz": written(
+        lambda file: np.savez(
+            file,
+            x=PIXELS / 255,
+            lengths=np.arange(30) % 6 + 1,
+            y=np.arange(30) % 2,
+            times=np.arange(180.0).reshape(30, 6),
+        )
+    ),
+    "poem.txt": "Fröhlich – the cat sat on the mat\n".encode() * 30,
+    "lines/mine.en": "".join(f"I see {n} cats\n" for n in range(30)).encode(),
+    "pairs.tsv": "".join(f"ich sehe {n} Bäume\tI see {n} trees\n" for n in range(30)).encode(),
+    "pairs.jsonl": "".join(f'{{"de": "ich sehe {n} B\\u00e4ume", "en": "I see {n}"}}\n' for n in range(30)).encode(),
+    "metaset3.train.jsonl": "".join(
+        f'{{"text": ["add", "{n}", "to", "a"], "short_tree": ["+", ["len", "a"], {n}]}}\n' for n in range(30)
+    ).encode(),
     "r8-train-all-terms.txt.gz": gzip.compress(STORIES),
     "images_background_small1.zip": DRAWINGS,
     "data_batch_1.bin.xz": lzma.compress(b"\1" * 3073 * 20),
@@ -104,8 +127,17 @@ def read(path: Path) -> None:
         omniglot(path.parent)
     elif path.name.startswith("r8"):
         reuters_r8(path.parent)
-    elif path.suffix == ".txt":
+    elif path.parent.name in ("texts", "lines"):
         load_path(path.parent)
+    elif path.suffix in (".tsv", ".jsonl"):
+        splits = load_path(path, kind=Trees if "metaset3" in path.name else TextPairs)
+        lines = read_text(path).removesuffix("\n").split("\n")
+        assert len(splits.together()) in (len(lines), len(lines) - 1)  # which is without a header
+    elif path.name == "series.csv":
+        splits = load_path(path)
+        if isinstance(splits.train, Sequences):
+            rows = [row for row in csv.reader(io.StringIO(read_text(path))) if row]
+            assert sum(int(part.tensors()["lengths"].sum()) for part in splits.parts().values()) == len(rows) - 1
     elif path.suffix in (".png", ".jpg", ".gif", ".bmp", ".webp"):
         read_path(path, SEEN)
     else:
@@ -129,6 +161,8 @@ def test_broken_files_are_one_line(tmp_path: Path, name: str) -> None:
     (tmp_path / "texts").mkdir()
     for place in range(20):
         (tmp_path / "texts" / f"{place}.txt").write_text("gold and zinc")
+    (tmp_path / "lines").mkdir()
+    (tmp_path / "lines" / "mine.de").write_text("".join(f"ich sehe {n} Katzen\n" for n in range(30)))
     path.write_bytes(GOOD[name])
     read(path)
     refused = 0

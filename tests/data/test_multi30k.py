@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from etude.data.kinds import TextPairs
-from etude.data.multi30k import multi30k
+from etude.data.multi30k import multi30k, multi30k_words
 from etude.data.pairs import decode, encode
 from etude.errors import InputError
 
@@ -38,6 +38,9 @@ def test_german_becomes_english(tmp_path: Path, packed: bool) -> None:
     assert isinstance(splits.test, TextPairs)
     assert [decode(row, splits.preparation) for row in splits.test.target.tolist()] == english
     assert encode("Ein Hund ist rot.", splits.preparation) == splits.test.x[0, : splits.test.lengths[0]].tolist()
+    words = multi30k_words(tmp_path)
+    assert isinstance(words.test, TextPairs)
+    assert [decode(row, words.preparation) for row in words.test.target.tolist()] == [line.lower() for line in english]
 
 
 def test_wrong_files_are_named(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ IMAGES = {"kind": "Images", "dimensions": {"channels": 1, "height": 4, "width": 
         (["a.src", "b.tgt", "c.txt"], ".", "texts"),
         (["test.tsv"], ".", "pairs"),
         (["labels.tsv", "a.png"], ".", "folder"),
+        (["train.jsonl", "test.jsonl"], ".", "pairs"),
     ],
 )
 def test_form_follows_from_the_name(tmp_path: Path, files: list[str], path: str, expected: str) -> None:

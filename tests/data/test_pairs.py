@@ -216,6 +216,8 @@ def test_new_lines_are_prepared_alike(tmp_path: Path) -> None:
         ({"a.jsonl": '{"a": "x", "b": "y"}\n{"a": "x"\n'}, r"a\.jsonl: line 2 is no JSON"),
         ({"a.jsonl": '{"a": "x", "b": "y"}\n{"a": "x"}\n'}, r"a\.jsonl: line 2 has no text 'a' or 'b'"),
         ({"a.jsonl": '{"a": "x", "b": "y"}\n{"a": "x", "b": 3}\n'}, r"a\.jsonl: line 2 has no text 'a' or 'b'"),
+        ({"a.tsv": "source\nx\ty\n"}, r"a\.tsv: line 1 lacks a field"),
+        ({"a.jsonl": '{"a": "x", "b": "\\ud800"}\n'}, r"a\.jsonl: line 1 is no JSON \(.*surrogates not allowed"),
         ({"a.jsonl": '{"a": "x"}\n'}, r"a\.jsonl: not two texts among a"),
         ({"a.jsonl": "[1]\n"}, r"a\.jsonl: line 1 is no object"),
     ],

@@ -20,7 +20,7 @@ from etude.errors import InputError
 FILED = (
     *("mnist", "mnist-binary", "mnist-whole", "cifar10", "omniglot", "reuters-r8", "reuters-r8-whole"),
     *("jsb-chorales", "half-cheetah", "occupancy", "gesture", "traffic", "power", "ozone", "person-activity"),
-    *("tinyshakespeare", "multi30k", "algolisp"),
+    *("tinyshakespeare", "multi30k", "multi30k-words", "algolisp", "facades", "facades64", "facades-unpaired"),
 )  # sources that need files
 
 

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etude.data import source
+from etude.data.check import check
 from etude.data.kinds import BEGIN, END, PAD, UNKNOWN, Splits, TextPairs, Trees
+from etude.data.own import form
 from etude.data.pairs import spell
 from etude.data.trees import (
     FILES,
@@ -22,10 +24,12 @@ from etude.data.trees import (
     encode,
     expression,
     flatten,
+    named,
     numbered,
     parse,
     problems,
     program,
+    spelled,
     unflatten,
 )
 from etude.errors import InputError
@@ -147,6 +151,24 @@ def test_padding_is_cut(generated: Splits) -> None:
     assert set(together.dimensions) == {"words", "symbols"}
 
 
+def test_trees_keep_the_children_of_a_symbol_that_training_lacks() -> None:
+    train = [(["a"], parse("(f (g a) b)"))]
+    test = numbered({"train": train, "validation": train, "test": [(["a"], parse("(f (new a) b)"))]}, "few").test
+    assert isinstance(test, Trees)
+    assert [expression(tree) for tree in named(test)] == ["(f (<unknown> a) b)"]
+    texts = test.as_textpairs()
+    assert spell(texts.target[0].tolist(), texts.target_words) == "( f (<unknown> a ) b )"
+
+
+def test_a_program_written_as_a_text_is_spelled(generated: Splits) -> None:
+    pairs, trees = generated.as_kind(TextPairs).test, generated.test
+    assert isinstance(pairs, TextPairs)
+    assert isinstance(trees, Trees)
+    for row in range(20):
+        text = spelled(pairs.target[row].tolist(), generated.preparation)
+        assert text == decode(trees.nodes[row].tolist(), generated.preparation)
+
+
 def test_trees_are_offered_as_pairs_of_texts(generated: Splits) -> None:
     pairs = generated.as_kind(TextPairs)
     assert pairs.train.dimensions.keys() == {"words", "target_words"}
@@ -210,12 +232,56 @@ def test_algolisp_is_read_from_its_files(tmp_path: Path) -> None:
         (json.dumps({"text": "a", "short_tree": ["+", [["+"], "a"]]}), "line 2 has no short_tree"),
         (json.dumps({"text": "a", "short_tree": {"a": 1}}), "line 2 has no short_tree"),
         (json.dumps({"text": "a", "short_tree": None}), "line 2 has no short_tree"),
+        (json.dumps({"text": "a", "short_tree": ["+", ""]}), "line 2 has no short_tree"),
+        (json.dumps({"text": "\ud800", "short_tree": "a"}), r"line 2 is no JSON \(.*surrogates not allowed"),
+        ('{"text": "a", "short_tree": ' + '["+", ' * 800 + '"a"' + "]" * 800 + "}", "line 2: .* too many levels"),
     ],
 )
 def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as raised:
         source.load("algolisp", data_dir=written(tmp_path, dev=line))
     assert "\n" not in str(raised.value)
+
+
+def problem_lines(count: int) -> str:
+    """So many different problems as JSON lines."""
+    sums = [divmod(n, 10) for n in range(count)]
+    return "".join(json.dumps({"text": f"add {a} to {b}", "short_tree": ["+", str(a), b]}) + "\n" for a, b in sums)
+
+
+def test_own_problems_are_split_and_none_is_lost(tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    file.write_text(problem_lines(40))
+    assert form(file) == form(tmp_path) == "trees"
+    for path in (file, tmp_path):
+        splits = source.load(path)
+        assert [len(part) for part in splits.parts().values()] == [28, 6, 6]
+        whole = splits.together()
+        assert isinstance(whole, Trees)
+        assert {expression(tree) for tree in named(whole)} == {f"(+ {n // 10} {n % 10})" for n in range(40)}
+    report = check(file)
+    assert report.kind == "Trees"
+    assert report.text["tree symbols"] == 28 * 3
+    assert report.text["tree longest"] == 3
+
+
+def test_own_problems_may_come_split(tmp_path: Path) -> None:
+    for name, count in {"metaset3.train": 10, "metaset3.dev": 3, "metaset3.test": 4}.items():
+        (tmp_path / f"{name}.jsonl").write_text(problem_lines(count))
+    splits = source.load(tmp_path, kind=Trees)
+    assert [len(part) for part in splits.parts().values()] == [10, 3, 4]
+    found = source.read(tmp_path / "metaset3.dev.jsonl", Trees, splits.preparation | {"kind": "Trees"})
+    for name, tensor in splits.validation.tensors().items():
+        assert torch.equal(found.tensors()[name], tensor), name
+    (tmp_path / "metaset3.train.jsonl").unlink()
+    with pytest.raises(InputError, match="found validation and test without train: name the problems to train on"):
+        source.load(tmp_path)
+
+
+def test_new_problems_are_no_other_data(tmp_path: Path, generated: Splits) -> None:
+    (tmp_path / "pairs.jsonl").write_text('{"a": "x", "b": "y"}\n')
+    with pytest.raises(InputError, match=r"pairs\.jsonl: expected JSON lines with text and short_tree"):
+        source.read(tmp_path / "pairs.jsonl", Trees, generated.preparation)
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:

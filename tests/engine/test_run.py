@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from etude.cli import main
 from etude.data.kinds import Splits
@@ -159,3 +161,18 @@ def test_data_from_memory_are_asked_for_again(run: Run, toy: Splits) -> None:
     with pytest.raises(InputError, match=r"was trained on arrays in memory: give the data again$"):
         run.data()
     assert run.data(toy).digest() == toy.digest()
+
+
+def test_other_pairs_of_pictures_are_read_in_the_direction_of_training(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        (tmp_path / folder).mkdir()
+        for place in range(20):
+            pixels = np.hstack([np.full((8, 8), place, np.uint8), np.full((8, 8), 200 + place, np.uint8)])
+            Image.fromarray(pixels).save(tmp_path / folder / f"{place}.png")
+    asked: dict[str, Any] = {"maps": 2, "field": 16, "epochs": 1, "target": "left", "runs": tmp_path, "quiet": True}
+    run = train("pix2pix", tmp_path / "first", **asked)
+    other: Any = run.other(tmp_path / "second")
+    assert len(other) == 20
+    assert other.x.min() >= 200
+    assert other.y.max() < 20
+    assert run.data().train.tensors()["x"].min() >= 200

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from etude.data import toy
 from etude.data.kinds import Images, Vectors
-from etude.metrics.generation import mode_coverage, nearest_examples, parzen, parzen_log_likelihood
+from etude.metrics.generation import mode_coverage, modes, nearest_examples, parzen, parzen_log_likelihood
 
 
 class Normal:
@@ -56,6 +56,26 @@ def test_mode_coverage_counts_modes_that_good_samples_reach() -> None:
     centres = torch.tensor([[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]])
     samples = torch.tensor([[0.0, 0.1], [0.0, -0.1], [2.5, 0.0], [4.0, 0.19]])
     assert mode_coverage(samples, centres, 0.05) == (2, 0.75)
+
+
+@pytest.mark.parametrize(("name", "every"), [("gaussians25", 25), ("ring8", 8)])
+def test_modes_of_the_toy_data_themselves(name: str, every: int) -> None:
+    train: Vectors = getattr(toy, name)().train
+
+    class Again:
+        device = torch.device("cpu")
+
+        def sample(self, count: int) -> Tensor:
+            return train[:count].x
+
+    class Shrunk(Again):
+        def sample(self, count: int) -> Tensor:
+            return super().sample(count) * 0.99
+
+    covered, quality = modes(Again(), name)
+    assert covered == every
+    assert quality == pytest.approx(1 - math.exp(-8), abs=2e-3)
+    assert modes(Shrunk(), name)[1] < quality
 
 
 def test_nearest_examples_agree_with_a_tree() -> None:

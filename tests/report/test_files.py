@@ -167,6 +167,15 @@ def test_examples_are_called_by_their_files(make: Callable[[Path, int], Path], e
     assert called(one, source.read(one, type(splits.train), splits.preparation)) == [one.name]
 
 
+def test_the_pieces_of_a_text_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("to be or not to be " * 300)
+    splits = source.load(tmp_path / "mine.txt")
+    new = source.read(tmp_path / "mine.txt", type(splits.train), splits.preparation)
+    assert called(tmp_path / "mine.txt", new) == [f"mine.txt:{place}" for place in range(1, len(new) + 1)]
+    assert called(tmp_path, new) == [f"{tmp_path.name}:{place}" for place in range(1, len(new) + 1)]
+    assert called(tmp_path / "mine.txt", new[:1]) == ["mine.txt"]
+
+
 def test_where_nothing_is_held_out_each_example_is_listed_once(
     runs: dict[str, Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
         "mlp moons": trained(folder, "mlp", "moons", hidden=(4,), epochs=1),
         "lenet": trained(folder, "lenet", "digits", kernel=3, padding=2, epochs=1),
         "gan": trained(folder, "gan", "blobs", output="linear", hidden=(8, 8), discriminator_units=4, epochs=2),
+        "lsgan": trained(folder, "lsgan", "blobs", network="dense", output="linear", hidden=(8, 8), epochs=2),
         "ema": trained(folder, "ema", "digits", on="vae", **{f"on.{name}": value for name, value in vae.items()}),
     }
     for run in made.values():
@@ -77,6 +78,7 @@ CLASSES = ["Predictions by class", "Most confident mistakes"]
         ("lenet", CLASSES, PICTURES),
         ("mlp moons", CLASSES, PICTURES),
         ("gan", ["Samples"], [*PICTURES[1:], *CLASSES]),
+        ("lsgan", ["Samples"], [*PICTURES[1:], *CLASSES]),
     ],
 )
 def test_a_page_has_the_sections_that_apply_and_carries_all_it_shows(

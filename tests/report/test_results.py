@@ -131,6 +131,23 @@ def test_speed_is_told_of_every_benchmark_that_was_run(place: Path) -> None:
     assert table.splitlines()[2:] == ["| loop | 0.01 | 3.2 |", "| ODE | 20 |  |"]
 
 
+def test_speed_of_recurrent_blocks_is_a_row_for_each_size(place: Path) -> None:
+    (place / "benchmarks").mkdir()
+    row = {
+        "milliseconds": {"torch": 6.4, "eager": 17.0},
+        "times as long as torch's": {"eager": 2.67, "CIFG": 1.01},
+        "promised": 1.5,
+    }
+    lstm = {"threads": 2, "torch": "2.13.0", "matrix products": "highest", "hidden": {"64": row}}
+    ltc = {"threads": 2, "torch": "2.13.0", "rounds": 3, "rows": {"ncps": {"milliseconds": 158.0}}}
+    for name, told in {"recurrent": lstm, "ltc": ltc}.items():
+        (place / "benchmarks" / f"{name}.json").write_text(json.dumps(told))
+    text = "\n".join(results.speed())
+    assert "| units | torch, milliseconds | eager | CIFG | promised |" in text
+    assert "| 64 | 6.4 | 2.67 | 1.01 | 1.5 |" in text
+    assert "| ncps | 158 |" in text
+
+
 def test_speed_of_clustering_stands_beside_the_peak(place: Path) -> None:
     (place / "benchmarks").mkdir()
     told = {

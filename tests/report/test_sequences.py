@@ -1,5 +1,6 @@
 """What a page shows of sequences: classes of sequences and of steps, numbers, and keys that sound or not."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,20 @@ def test_classes_of_steps(tmp_path: Path) -> None:
     assert all(figure.caption.endswith("% right") for figure in section.figures)
     assert all("calm" in figure.html for figure in section.figures)
     assert "Could not be drawn" not in html
+
+
+@pytest.mark.parametrize(("target", "what", "count"), [("class", "test sequences", 24), ("classes", "steps", 120)])
+def test_classes_are_counted(tmp_path: Path, target: str, what: str, count: int) -> None:
+    splits = data(target)
+    run = train("lstm-classifier", splits, runs=tmp_path, quiet=True, device="cpu", hidden=4, epochs=2, batch=8)
+    (section,) = sequences.confusion(View(run, run.system, splits))
+    right, of = map(int, re.findall(r"\d+", section.text[0]))
+    assert of == count
+    assert right / of == pytest.approx(run.scores["accuracy"])
+    assert what in section.text[0]
+    cells = [int(text) for text in re.findall(r">(\d+)</text>", section.figures[0].html)]
+    assert sum(cells) == count
+    assert not list(sequences.confusion(View(run, run.system, data("numbers"))))
 
 
 def test_numbers(tmp_path: Path) -> None:

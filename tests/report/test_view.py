@@ -26,3 +26,13 @@ def test_two_dimensions_stay_as_they_are() -> None:
     points, share = principal_plane(codes, codes + 1)
     assert points is codes
     assert share == 1
+
+
+def test_of_wide_codes_the_plane_is_that_of_the_exact_method() -> None:
+    generator = torch.Generator().manual_seed(0)
+    two = torch.randn(60, 2, generator=generator) * torch.tensor([50.0, 20.0])
+    codes = two @ torch.randn(2, 1200, generator=generator) / 35 + torch.randn(60, 1200, generator=generator)
+    points, share = principal_plane(codes)
+    reference = PCA(2, svd_solver="full").fit(codes.double().numpy())
+    np.testing.assert_allclose(np.abs(points.numpy()), np.abs(reference.transform(codes.double().numpy())), atol=1e-3)
+    assert abs(share - reference.explained_variance_ratio_.sum()) < 1e-5

@@ -18,6 +18,7 @@ from etude.data.kinds import (
     END,
     PAD,
     Batch,
+    ImagePairs,
     Images,
     Sequences,
     Splits,
@@ -68,6 +69,9 @@ def toy(kind: type[Batch]) -> Splits:
             ([a, b], ("both", b, a)) if place % 2 else ([a], ("one", a)) for place, (a, b) in enumerate(letters)
         ]
         return numbered({"train": asked[:126], "validation": asked[126:153], "test": asked[153:]}, "toy")
+    if kind is ImagePairs:  # pictures and their negatives
+        shown = (noisy * 255).to(torch.uint8)
+        return split(ImagePairs(shown, 255 - shown), "toy")
     whole = Images((noisy * 255).to(torch.uint8), y, ("left", "middle", "right"))
     return split(whole, "toy").as_kind(kind)
 
@@ -228,7 +232,12 @@ def test_verbs_return_what_they_promise(name: str, tiny: Run) -> None:
         assert drawn.shape == (len(x), 7)
         assert not torch.equal(system.complete(x, 7, 1.0), drawn)
         assert torch.equal(system.complete(x, 7, 0.0), system.complete(x, 7, 0.0))
-    if "translate" in verbs:
+    if "translate" in verbs and system.kind is ImagePairs:
+        said = system.translate(x)
+        assert said.shape == (len(x), tiny.record["dimensions"]["target_channels"], *x.shape[2:])
+        assert said.min() >= 0
+        assert said.max() <= 1
+    elif "translate" in verbs:
         said = system.translate(x)
         assert said.shape == (len(x), system.longest)
         after = (said == END).cumsum(1) - (said == END).long() > 0
@@ -259,7 +268,15 @@ def test_learns_what_it_cannot_fail(name: str, tiny: Run) -> None:
         for n in range(1, 5):
             whole = strings([n]).x
             assert torch.equal(system.complete(whole[:, : n + 2], n, 0.0), whole[:, n + 2 :])
-    if hasattr(system, "translate"):
+    if hasattr(system, "cycle"):  # it sees no pairs, so that any y will do for an x as long as it leads back
+        y = test.tensors()["y"]
+        near = [torch.cdist(given.flatten(1), y.flatten(1)).min(1).values.mean() for given in (system.translate(x), x)]
+        assert near[0] < 0.3 * near[1]
+        assert (system.cycle(x) - x).abs().mean() < 0.3 * (x - x.mean(0)).abs().mean()
+    elif system.kind is ImagePairs:
+        y = test.tensors()["y"]
+        assert (system.translate(x) - y).abs().mean() < 0.3 * (y - y.mean(0)).abs().mean()
+    elif hasattr(system, "translate"):
         assert tiny.scores["exact_match"] >= 0.95
     if hasattr(system, "decode"):
         spread = (x - x.mean(0)).square().sum()

@@ -27,6 +27,9 @@ HERE = Path(__file__).parent
 FINDINGS = HERE / "findings.jsonl"
 LIBRARIES = {
     "autodiff": Entry("autodiff", "library", "etude.autodiff", HERE.parent / "autodiff" / "__init__.py"),
+    "distances": Entry(
+        "distances", "library", "etude.functional.distances", HERE.parent / "functional" / "distances.py"
+    ),
     "dynamics": Entry("dynamics", "library", "etude.nn.continuous", HERE.parent / "nn" / "continuous.py"),
 }
 """The parts of Étude that are no system and that claims are about, by name."""

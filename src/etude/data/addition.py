@@ -27,7 +27,9 @@ def addition(data_dir: Path | None = None, digits: int = 3) -> Splits:
         part: ([question(a, b, digits) for a, b in sums[start:end]], [str(a + b) for a, b in sums[start:end]])
         for part, (start, end) in starts.items()
     }
-    return numbered(parts, "addition", "characters")
+    splits = numbered(parts, "addition", "characters")
+    splits.preparation["pairs"]["source"]["width"] = 2 * digits + 1
+    return splits
 
 
 def question(a: int, b: int, digits: int = 3) -> str:

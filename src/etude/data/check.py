@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from etude.data.kinds import UNKNOWN, Batch, Sequences, Splits, Symbols, TextPairs
+from etude.data.image_pairs import load_image_pairs
+from etude.data.kinds import UNKNOWN, Batch, ImagePairs, Images, Sequences, Splits, Symbols, TextPairs, Trees
 from etude.data.own import form, load_path
 from etude.data.source import load, names
 from etude.data.strings import load_strings
@@ -30,12 +31,13 @@ class Report:
         reach: the lowest and the highest number in x.
         missing: empty cells of each column of a table that has some.
         unreadable: files that were left out.
-        text: of documents, words to train on and their stems; of strings and pairs, symbols to train on, the longest,
-            and how many of validation and test training never saw; empty where the data are no text.
+        text: of documents, words to train on and their stems; of strings, pairs and trees, symbols to train on, the
+            longest, and how many of validation and test training never saw; empty where the data are no text.
         empty: documents, by name, that hold none of the stems that were kept.
         duplicates: examples that repeat one of their split ("train") or are in an earlier one too ("test in train").
         also: what the same path is for systems that learn from another kind.
         series: how long series are, whether their times are known and what has labels; empty for other data.
+        pairs: whether pictures of two domains are aligned; empty for other data.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Report:
     duplicates: dict[str, int]
     also: str = ""
     series: dict[str, str] = field(default_factory=dict)
+    pairs: str = ""
 
     def lines(self) -> list[str]:
         """Everything, a line for each heading."""
@@ -62,6 +65,7 @@ class Report:
             ("values", f"{self.reach[0]:.6g} to {self.reach[1]:.6g}"),
         ]
         told[2:2] = [("or", self.also)] if self.also else []
+        told[2:2] = [("pairs", self.pairs)] if self.pairs else []
         told += [(f"class {name}", _listed(counts)) for name, counts in self.classes.items()]
         told += [
             ("missing values", _listed(self.missing) or "none"),
@@ -99,8 +103,9 @@ def check(data: Any, *, data_dir: str | Path | None = None, target: str | None =
         text=_words(splits),
         empty=tuple(splits.preparation.get("text", {}).get("empty", ())),
         duplicates=_duplicates(splits),
-        also=_as_strings(Path(data)) if folder and form(Path(data)) == "texts" else "",
+        also=_also(Path(data), splits, target) if folder else "",
         series=_series(splits),
+        pairs=_pairs(splits.train),
     )
 
 
@@ -121,6 +126,11 @@ def _words(splits: Splits) -> dict[str, int]:
         target = _symbols(splits, "target", "target_lengths", UNKNOWN)
         return {f"source {what}": count for what, count in source.items()} | {
             f"target {what}": count for what, count in target.items()
+        }
+    if isinstance(splits.train, Trees):
+        words, nodes = _symbols(splits, "x", "lengths", UNKNOWN), _symbols(splits, "nodes", "sizes", UNKNOWN)
+        return {f"text {what}": count for what, count in words.items()} | {
+            f"tree {what}": count for what, count in nodes.items()
         }
     text = splits.preparation.get("text")
     return {"words": text["words"], "stems": text["distinct"], "kept": len(text["stems"])} if text else {}
@@ -155,6 +165,28 @@ def _series(splits: Splits) -> dict[str, str]:
 def _true(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     """Where x (n, steps) is no padding."""
     return torch.arange(x.shape[1]) < lengths[:, None]
+
+
+def _also(path: Path, splits: Splits, target: str | None) -> str:
+    """What a folder is for systems that learn from another kind."""
+    if form(path) == "texts":
+        return _as_strings(path)
+    return _as_image_pairs(path, target) if isinstance(splits.train, Images) else ""
+
+
+def _as_image_pairs(path: Path, target: str | None) -> str:
+    """What a folder of pictures is as pairs; empty where it holds none."""
+    try:
+        train = load_image_pairs(path, target, []).train
+    except InputError:
+        return ""
+    return f"ImagePairs, {_pairs(train)}, {_listed(train.dimensions)}, for a system that translates pictures"
+
+
+def _pairs(train: Batch) -> str:
+    if not isinstance(train, ImagePairs):
+        return ""
+    return "aligned" if train.aligned else "not aligned"
 
 
 def _as_strings(path: Path) -> str:

@@ -43,7 +43,7 @@ def load_folder(path: Path, unreadable: list[str] | None = None) -> Splits:
     """
     found = part_folders(path)
     files = {part: image_files(folder) for part, folder in found.items()}
-    channels = 3 if any(_is_colour(file) for listed in files.values() for file in listed) else 1
+    channels = 3 if any(is_colour(file) for listed in files.values() for file in listed) else 1
     parts: dict[str, dict[str, Array]] = {}
     for part, listed in files.items():
         x, read = read_images(listed, channels, unreadable)
@@ -113,7 +113,7 @@ def _read_image(file: Path, channels: int) -> Array:
         return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
 
 
-def _is_colour(file: Path) -> bool:
+def is_colour(file: Path) -> bool:
     from PIL import Image
 
     try:

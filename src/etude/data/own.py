@@ -7,7 +7,8 @@ from etude.data.arrays import examples, load_arrays, read_arrays
 from etude.data.files import visible_files
 from etude.data.folder import SUFFIXES, image_files, load_folder, read_images
 from etude.data.idx import load_idx, read_idx
-from etude.data.kinds import Batch, Images, Sequences, Splits, Symbols, TextPairs, Vectors
+from etude.data.image_pairs import domain_folders, load_image_pairs
+from etude.data.kinds import Batch, ImagePairs, Images, Sequences, Splits, Symbols, TextPairs, Trees, Vectors
 from etude.data.pairs import TABLES as PAIRS
 from etude.data.pairs import aligned, are_pairs, load_pairs
 from etude.data.pairs import prepare as prepare_pairs
@@ -15,6 +16,8 @@ from etude.data.series import from_arrays, prepare_long
 from etude.data.strings import load_strings
 from etude.data.strings import prepare as prepare_strings
 from etude.data.table import load_table, prepare, prepare_documents
+from etude.data.trees import are_trees, load_trees
+from etude.data.trees import prepare as prepare_trees
 from etude.errors import InputError
 
 TABLES = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz")
@@ -26,8 +29,8 @@ KNOWN = (
 
 
 def form(path: Path) -> str:
-    """How a path is to be read: "table", "arrays", "idx", "image", "folder" (of images), "text", "texts" (a folder) or
-    "pairs" (of texts).
+    """How a path is to be read: "table", "arrays", "idx", "image", "folder" (of images), "text", "texts" (a folder),
+    "pairs" (of texts) or "trees".
 
     Raises:
         InputError: it is none of them.
@@ -40,9 +43,13 @@ def form(path: Path) -> str:
     if path.is_dir():
         if any(visible_files(path, SUFFIXES)):
             return "folder"
+        if are_trees(path):
+            return "trees"
         if aligned(path) or any(name.endswith(PAIRS) for name in inside):
             return "pairs"
         return "texts" if any(visible_files(path, (".txt",))) else "folder"
+    if are_trees(path):
+        return "trees"
     if path.name.lower().endswith(PAIRS) and (".jsonl" in path.name.lower() or are_pairs(path)):
         return "pairs"
     if path.name.lower().endswith(TABLES):
@@ -63,11 +70,12 @@ def load_path(
     """Splits of the data at a path.
 
     Args:
-        target: the column to predict, for a table; the language to translate into, for pairs.
+        target: the column to predict, for a table; the language to translate into, for pairs of texts; the half or the
+            domain that is the output, for pairs of pictures.
         unreadable: where given, images and documents that cannot be read are left out and named here.
         kind: what the system learns from, which decides where a path can be read as one kind or another: a folder of
             texts is TF-IDF, and strings for one that learns from `Symbols`; a TSV is a table, or pairs for one that
-            learns from `TextPairs`.
+            learns from `TextPairs`; a folder of pictures is pairs for one that learns from `ImagePairs`.
 
     Raises:
         InputError: the path cannot be read, or what it holds does not make a data set.
@@ -79,6 +87,8 @@ def load_path(
             return load_table(path, target)
         case "pairs":
             return load_pairs(path, target)
+        case "trees":
+            return load_trees(path)
         case "text":
             return load_strings(path, unreadable)
         case "texts" if kind is Symbols:
@@ -87,6 +97,8 @@ def load_path(
             return load_arrays(path)
         case "idx":
             return load_idx(path)
+        case "folder" if kind is ImagePairs or (kind is None and torn(path)):
+            return load_image_pairs(path, target, unreadable)
         case "folder":
             return load_folder(path, unreadable)
         case "texts":
@@ -97,12 +109,21 @@ def load_path(
             raise InputError(f"{path}: one {single} is no data set: give the folder that it is in")
 
 
-def read_strings(path: Path, preparation: dict[str, Any]) -> Symbols | TextPairs:
-    """New text at a path for a system that learned from `Symbols` or `TextPairs`.
+def torn(path: Path) -> bool:
+    """Can the folders in it be nothing but two domains: `trainA` and `trainB`, not merely `A` and `B`?"""
+    return any(folder.name != "A" for folder, _ in domain_folders(path).values())
+
+
+def read_strings(path: Path, preparation: dict[str, Any]) -> Symbols | TextPairs | Trees:
+    """New text at a path for a system that learned from `Symbols`, `TextPairs` or `Trees`.
 
     Raises:
         InputError: the path cannot be read, or a text is too short or lacks lines.
     """
+    if "trees" in preparation:
+        if form(path) != "trees":
+            raise InputError(f"{path}: expected JSON lines with text and short_tree: give such a file")
+        return prepare_trees(path, preparation)
     return prepare_pairs(path, preparation) if "pairs" in preparation else prepare_strings(path, preparation)
 
 

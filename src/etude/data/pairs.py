@@ -28,7 +28,7 @@ import torch
 
 from etude.data.arrays import complete, part_of
 from etude.data.kinds import BEGIN, END, PAD, UNKNOWN, Batch, Splits, TextPairs, Vectors
-from etude.data.strings import pad, read_text
+from etude.data.strings import pad, read_json, read_text
 from etude.errors import InputError
 
 Lines = tuple[Sequence[str], Sequence[str]]  # sources, and what each is to become
@@ -107,7 +107,10 @@ def numbered(parts: Mapping[str, Lines], name: str, units: Units) -> Splits:
 
 
 def fit(lines: Iterable[str], units: Units) -> Vocabulary:
-    """What numbers stand for, learned from lines: {"units", "words", and for byte pairs "merges"}, ready for JSON."""
+    """What numbers stand for, learned from lines: {"units", "words", and for byte pairs "merges"}, ready for JSON.
+
+    A source that fills shorter texts with spaces adds "width", to which new ones are filled too.
+    """
     if units == "byte pairs":
         return _fit_byte_pairs(lines)
     counts = Counter(unit for line in lines for unit in _split(line, units))
@@ -233,7 +236,7 @@ def _chosen(names: Sequence[str], target: str | None, path: Path) -> tuple[str, 
 def _read_tsv(file: Path, target: str | None) -> Lines:
     rows = [[cell.strip() for cell in line.split("\t")] for line in read_lines(file)]
     names, places, first = [cell.lower() for cell in rows[0]], (0, 1), 1
-    if target or HEADS.issuperset(names[:2]):
+    if target or (len(names) > 1 and HEADS.issuperset(names[:2])):
         source, into = _chosen(names, target, file) if target else names[:2]
         places, rows, first = (names.index(source), names.index(into)), rows[1:], 2
     for line, row in enumerate(rows, first):
@@ -253,10 +256,7 @@ def _read_json(file: Path, target: str | None) -> Lines:
 
 def _fields(line: str, where: str) -> dict[str, str]:
     """The texts in a line of JSON, by the names of their fields."""
-    try:
-        entry = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is no JSON ({error}): correct it") from error
+    entry = read_json(line, where)
     if not isinstance(entry, dict):
         raise InputError(f'{where} is no object: give {{"source": ..., "target": ...}}')
     return {name: text.strip() for name, text in entry.items() if isinstance(text, str)}
@@ -276,7 +276,8 @@ def _numbers(lines: Sequence[str], vocabulary: Vocabulary, side: Side) -> list[l
         numbered = [found.ids for found in _joiner(vocabulary).encode_batch([_spaced(line) for line in lines])]
     else:
         place = {word: number for number, word in enumerate(vocabulary["words"])}
-        numbered = [[place.get(unit, UNKNOWN) for unit in _split(line, vocabulary["units"])] for line in lines]
+        filled = [line.ljust(vocabulary.get("width", 0)) for line in lines]
+        numbered = [[place.get(unit, UNKNOWN) for unit in _split(line, vocabulary["units"])] for line in filled]
     return [[*([BEGIN] if side == "target" else []), *numbers, END] for numbers in numbered]
 
 

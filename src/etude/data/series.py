@@ -219,6 +219,8 @@ def _made(
     if series["order"].lower() == "time":
         since = [moments.index_select(0, its) - moments[its[0]] for its in rows]
         times = side_by_side([(each / series["unit"]).float() for each in since], None)
+        if not times.isfinite().all():
+            raise InputError(f"{path}: column {series['order']!r} spans more than float32 holds: correct it")
     lengths = torch.tensor([len(its) for its in rows])
     return Sequences(side_by_side(x.index_select(0, its) for its in rows), lengths, y, times, classes)
 
@@ -228,10 +230,14 @@ def _told(array: Array) -> str:
 
 
 def _finite(array: Array, padding: Array, path: Path, name: str) -> None:
-    wrong = ~np.isfinite(array).reshape(*padding.shape, -1).all(2) & ~padding
+    with np.errstate(over="ignore"):
+        small = array.astype(np.float32)
+    wrong = ~np.isfinite(small).reshape(*padding.shape, -1).all(2) & ~padding
     if wrong.any():
         place, step = np.argwhere(wrong)[0]
-        raise InputError(f"{path}: {name} of series {place}, step {step} is NaN or infinite: fill in or remove it")
+        raise InputError(
+            f"{path}: {name} of series {place}, step {step} is NaN, infinite or beyond float32: correct or remove it"
+        )
 
 
 def _labels(y: Array, padding: Array, path: Path, known: tuple[str, ...] | None) -> tuple[Tensor, tuple[str, ...]]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from etude.errors import InputError
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the list of names is wanted at once
-    from etude.data.kinds import Batch, Sequences, Splits
+    from etude.data.kinds import Batch, Images, Sequences, Splits, Vectors
 
 SOURCES = {
     "digits": ("etude.data.digits:digits", "1,797 handwritten digits 8x8, always at hand"),
@@ -33,6 +33,20 @@ SOURCES = {
     "circles": ("etude.data.toy:circles", "toy: a circle in a circle, 2 classes"),
     "spirals": ("etude.data.toy:spirals", "toy: two spirals, 2 classes"),
     "xor": ("etude.data.toy:xor", "toy: exclusive or, its four points"),
+    "facades-like": (
+        "etude.data.house_fronts:facades_like",
+        "toy: 400 maps of house fronts and pictures of them",
+    ),
+    "facades-like-unpaired": (
+        "etude.data.house_fronts:facades_like_unpaired",
+        "toy: the same maps and pictures, and which go together is not told",
+    ),
+    "facades": ("etude.data.facades:facades", "606 photographs of house fronts and maps of their parts, 128x128"),
+    "facades64": ("etude.data.facades:facades64", "the same at 64x64"),
+    "facades-unpaired": (
+        "etude.data.facades:facades_unpaired",
+        "the same, and which go together is not told",
+    ),
     "gaussians25": ("etude.data.toy:gaussians25", "toy: 25 normal distributions on a grid"),
     "ring8": ("etude.data.toy:ring8", "toy: 8 normal distributions on a circle"),
     "counting": ("etude.data.counting:counting", "toy: strings a^n b^n, n up to 100 to train, up to 200 to test"),
@@ -41,8 +55,10 @@ SOURCES = {
     "prose": ("etude.data.prose:prose", "100,000 characters of Shakespeare's Coriolanus, always at hand"),
     "tinyshakespeare": ("etude.data.strings:tinyshakespeare", "a million characters of Shakespeare's plays"),
     "multi30k": ("etude.data.multi30k:multi30k", "31,014 captions of photographs, German to English"),
+    "multi30k-words": ("etude.data.multi30k:multi30k_words", "the same as words in place of byte pairs"),
     "algolisp-like": ("etude.data.trees:algolisp_like", "toy: 12,000 problems in words and their programs"),
     "algolisp": ("etude.data.trees:algolisp", "AlgoLisp: 99,506 problems in words and their programs (metaset3)"),
+    "shapes": ("etude.data.shapes:shapes", "toy: 6,000 pictures 32x32 of coloured shapes, 24 classes"),
     "waves": ("etude.data.toy:waves", "toy: 600 noisy waves seen at irregular times, 3 classes"),
     "jsb-chorales": (
         "etude.data.jsb:jsb_chorales",
@@ -92,7 +108,8 @@ def load(
     Args:
         data: a name of `names()`, a path to files of your own, arrays or tensors `x` or `(x, y)`, or `Splits`.
         data_dir: the folder in which named sources look for their files; `$ETUDE_DATA` where not given.
-        target: the column to predict, for a table; the language to translate into, for pairs of texts.
+        target: the column to predict, for a table; what to translate into, for pairs: a language, or the half or the
+            domain of pictures.
         kind: what the system learns from, for a path that can be read as one kind or another: see
             `etude.data.own.load_path`.
 
@@ -132,7 +149,7 @@ def read(data: Any, kind: "type[Batch]", preparation: "dict[str, Any]") -> "Batc
     if isinstance(data, str | Path):
         if not Path(data).exists():
             raise InputError(f"{data}: no such file or folder: correct the path")
-        if preparation.keys() & {"symbols", "pairs"}:
+        if preparation.keys() & {"symbols", "pairs", "trees"}:
             return offer(read_strings(Path(data), preparation), kind)
         if preparation["kind"] == "Sequences":
             return _of_features(read_series(Path(data), preparation), str(data), preparation)
@@ -142,6 +159,8 @@ def read(data: Any, kind: "type[Batch]", preparation: "dict[str, Any]") -> "Batc
     else:
         found, where = examples(as_array(data), "input"), "input"
     sizes = preparation["dimensions"]
+    if preparation["kind"] == "ImagePairs":
+        return _of_channels(found, where, sizes["channels"])
     images = preparation["kind"] == "Images"
     names = ("channels", "height", "width") if images else ("features",)
     expected, got = tuple(sizes[name] for name in names), tuple(found.x.shape[1:])
@@ -152,6 +171,15 @@ def read(data: Any, kind: "type[Batch]", preparation: "dict[str, Any]") -> "Batc
     elif not images and isinstance(found, Images):
         found = found.as_vectors()
     return offer(replace(found, classes=tuple(preparation["classes"])), kind)
+
+
+def _of_channels(found: "Vectors | Images", where: str, channels: int) -> "Batch":
+    """Pictures to be translated, of any size."""
+    got = found.dimensions.get("channels")
+    if got != channels:
+        what = "no pictures" if got is None else f"{got} channels"
+        raise InputError(f"{where}: expected pictures of {channels} channels, got {what}: give such pictures")
+    return found
 
 
 def _of_features(found: "Sequences", where: str, preparation: "dict[str, Any]") -> "Sequences":

@@ -10,6 +10,7 @@ The vocabulary is the characters of the training part in the order of their code
 """
 
 import gzip
+import json
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -157,6 +158,20 @@ def read_text(file: Path) -> str:
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             raise InputError(f"{file}: line {line} is not UTF-8: save the file as UTF-8, or remove it") from error
+
+
+def read_json(line: str, where: str) -> Any:
+    """What a line of JSON says.
+
+    Raises:
+        InputError: it is no JSON, or a text in it cannot be written as UTF-8.
+    """
+    try:
+        found = json.loads(line)
+        json.dumps(found, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is no JSON ({error}): correct or remove it") from error
+    return found
 
 
 def _files(path: Path) -> dict[Path, str]:

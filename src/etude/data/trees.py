@@ -11,7 +11,6 @@ compute the sum of c , keeping only values greater than 3 , each multiplied by 2
 >)) (partial1 2 *)) 0 +)". No tree comes twice, in whichever part, not even under other names of its arrays and numbers.
 """
 
-import json
 import random
 import re
 from collections import Counter, deque
@@ -24,10 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from etude.data.arrays import complete, part_of
 from etude.data.files import locate
-from etude.data.kinds import BEGIN, END, PAD, UNKNOWN, Splits, TextPairs, Trees
-from etude.data.pairs import SPECIAL
-from etude.data.strings import pad, read_text
+from etude.data.kinds import BEGIN, END, PAD, UNKNOWN, Splits, TextPairs, Trees, Vectors
+from etude.data.pairs import SPECIAL, spell
+from etude.data.strings import pad, read_json, read_text
 from etude.errors import InputError
 
 Tree = str | tuple[Any, ...]  # a name, or a name and its children
@@ -40,6 +40,7 @@ FILES = {"train": "train", "validation": "dev", "test": "test"}  # as AlgoLisp c
 WORD = re.compile(r"\w+|[^\w\s]")
 LEAST = 2  # occurrences of a word
 LARGEST = 40  # nodes of a generated tree
+LINES = (".jsonl", ".jsonl.gz")
 MISSING = "?"  # where a tree was not written to its end
 
 INTRODUCTIONS = ("given", "you are given", "consider")
@@ -101,6 +102,54 @@ def algolisp(data_dir: Path | None = None) -> Splits:
     return numbered({part: list(read_problems(file)) for part, file in zip(FILES, files, strict=True)}, "algolisp")
 
 
+def load_trees(path: Path) -> Splits:
+    """Splits of the user's own problems: JSON lines as those of AlgoLisp, one file or a folder of them.
+
+    What is missing of validation and test is drawn from the training problems.
+
+    Raises:
+        InputError: a file cannot be read, a line lacks something, or there are too few.
+    """
+    found: dict[str, list[Problem]] = {}
+    for file in _files(path):
+        found.setdefault(part_of(file.name.replace(".", "_")), []).extend(read_problems(file))
+    if "train" not in found:
+        raise InputError(f"{path}: found {' and '.join(found)} without train: name the problems to train on")
+    rows = {part: Vectors(torch.arange(len(its)).float()[:, None]) for part, its in found.items()}
+    drawn = complete(rows, path.resolve().name.split(".")[0], str(path))
+    parts = {
+        part: [found.get(part, found["train"])[int(row)] for row in batch.tensors()["x"][:, 0].tolist()]
+        for part, batch in drawn.parts().items()
+    }
+    return numbered(parts, drawn.name)
+
+
+def prepare(path: Path, preparation: dict[str, Any]) -> Trees:
+    """New problems as the training problems were prepared.
+
+    Args:
+        preparation: `Splits.preparation` of the training data.
+
+    Raises:
+        InputError: a file cannot be read, or a line lacks something.
+    """
+    return _batch([problem for file in _files(path) for problem in read_problems(file)], preparation["trees"])
+
+
+def are_trees(path: Path) -> bool:
+    """Whether JSON lines, one file or the first of a folder, hold trees: the first line has a `short_tree`."""
+    try:
+        return any('"short_tree"' in read_text(file).partition("\n")[0] for file in _files(path)[:1])
+    except InputError:  # which the reader of pairs says better
+        return False
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path] if path.name.lower().endswith(LINES) else []
+    return sorted(file for file in path.iterdir() if file.name.lower().endswith(LINES))
+
+
 def read_problems(file: Path) -> Iterator[Problem]:
     """The problems in JSON lines with a `text`, words or one string, and a `short_tree`, nested lists.
 
@@ -109,12 +158,11 @@ def read_problems(file: Path) -> Iterator[Problem]:
     """
     for number, line in enumerate(read_text(file).removesuffix("\n").split("\n"), 1):
         where = f"{file}: line {number}"
+        entry = read_json(line, where)
         try:
-            entry = json.loads(line)
-            tree = _tree(entry["short_tree"])
-            text = entry["text"]
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{where} is no JSON ({error}): correct or remove it") from error
+            tree, text = _tree(entry["short_tree"]), entry["text"]
+        except RecursionError as error:
+            raise InputError(f"{where}: the short_tree has too many levels: correct or remove it") from error
         except (KeyError, TypeError) as error:
             raise InputError(f"{where}: expected an object with text and short_tree: correct or remove it") from error
         words = WORD.findall(text.lower()) if isinstance(text, str) else text
@@ -127,7 +175,7 @@ def read_problems(file: Path) -> Iterator[Problem]:
 def _tree(given: Any) -> Tree | None:
     """A tree from nested lists of names and numbers; None where they are something else."""
     if isinstance(given, str | int | float):
-        return str(given)
+        return str(given) or None
     if not isinstance(given, list) or not given or not isinstance(given[0], str):
         return None
     children = [_tree(each) for each in given[1:]]
@@ -167,7 +215,7 @@ def tokens(tree: Tree) -> list[str]:
 
 def expression(tree: Tree) -> str:
     """A tree as an s-expression: "(+ a 1)"."""
-    return " ".join(tokens(tree)).replace("( ", "(").replace(" )", ")")
+    return _closed(tokens(tree))
 
 
 def flatten(tree: Tree) -> tuple[list[Symbol], list[int], list[int]]:
@@ -192,6 +240,22 @@ def unflatten(symbols: Sequence[Symbol]) -> Tree:
         name, arity = symbols[place]
         built[place] = (name, *built[firsts[place] : firsts[place] + arity]) if arity else name
     return built[0]
+
+
+def named(trees: Trees) -> list[Tree]:
+    """The trees of a batch; a node whose symbol is unknown keeps its children."""
+    told = zip(trees.nodes.tolist(), trees.parents.tolist(), trees.sizes.tolist(), strict=True)
+    return [_grown([trees.symbols[n] for n in nodes[:size]], parents) for nodes, parents, size in told]
+
+
+def _grown(names: Sequence[str], parents: Sequence[int]) -> Tree:
+    """The tree whose nodes have these names and these parents, breadth first."""
+    children: list[list[Tree]] = [[] for _ in names]
+    tree: Tree = MISSING
+    for place in reversed(range(len(names))):
+        tree = (names[place], *children[place]) if children[place] else names[place]
+        children[parents[place]].insert(0, tree)
+    return tree
 
 
 def program(nodes: Iterable[int], symbols: Sequence[str], arities: Sequence[int]) -> Tree:
@@ -231,14 +295,29 @@ def decode(nodes: Iterable[int], preparation: dict[str, Any]) -> str:
 
 def linearised(trees: Trees) -> TextPairs:
     """Each tree as the words of its s-expression, parentheses included."""
-    names = dict.fromkeys(("(", ")", *trees.symbols[UNKNOWN + 1 :]))
-    number = {name: place for place, name in enumerate((*SPECIAL, *names))}
-    rows = [
-        [BEGIN, *(number[token] for token in tokens(program(nodes, trees.symbols, trees.arities))), END]
-        for nodes in trees.nodes.tolist()
-    ]
-    spaced = tuple((*SPECIAL, *(f" {word}" for word in its)) for its in (trees.words[UNKNOWN + 1 :], names))
-    return TextPairs(trees.x, trees.lengths, *pad(rows), *spaced, index=trees.index)
+    units = _units(trees.symbols)
+    number = {unit.strip(): place for place, unit in enumerate(units)}
+    rows = [[BEGIN, *(number[token] for token in tokens(tree)), END] for tree in named(trees)]
+    words = (*SPECIAL, *(f" {word}" for word in trees.words[UNKNOWN + 1 :]))
+    return TextPairs(trees.x, trees.lengths, *pad(rows), words, units, index=trees.index)
+
+
+def spelled(numbers: Iterable[int], preparation: dict[str, Any]) -> str:
+    """The s-expression that numbers of its words stand for, as `linearised` numbers them.
+
+    Args:
+        preparation: `Splits.preparation` of the training data.
+    """
+    return _closed(spell(numbers, _units(preparation["trees"]["symbols"])).split())
+
+
+def _units(symbols: Sequence[str]) -> tuple[str, ...]:
+    """The words of s-expressions, each with the space before it: parentheses, and the names of symbols."""
+    return (*SPECIAL, *(f" {name}" for name in dict.fromkeys(("(", ")", *symbols[UNKNOWN + 1 :]))))
+
+
+def _closed(words: Iterable[str]) -> str:
+    return " ".join(words).replace("( ", "(").replace(" )", ")")
 
 
 def numbered(parts: Mapping[str, Sequence[Problem]], name: str) -> Splits:

@@ -36,7 +36,7 @@ from etude.errors import InputError
 from etude.signature import acts_on_another, dimensions, fit, resolve
 from etude.systems.system import System
 
-PREPARED = {"table", "text", "series", "symbols", "pairs"}
+PREPARED = {"table", "text", "series", "symbols", "pairs", "trees"}
 """Preparations of data that new input in files goes through as well."""
 
 Asked = dict[str, Any]
@@ -199,13 +199,14 @@ class Run:
         named = isinstance(given, str) and given in source.names()
         if isinstance(given, str | Path) and not named and preparation.keys() & PREPARED:
             return source.read(given, kind, preparation)
-        splits = source.load(given, data_dir=self.record["data"]["data_dir"], kind=kind).as_kind(kind)
+        asked = self.record["data"]
+        splits = source.load(given, data_dir=asked["data_dir"], target=asked["target"], kind=kind).as_kind(kind)
         taken = {size for asked in chain(self.record["served"]) for size in dimensions(find(asked["system"]))}
         expected, got = ({k: sizes[k] for k in taken} for sizes in (self.record["dimensions"], splits.train.dimensions))
         classes = list(getattr(splits.train, "classes", ()))
         if got != expected or (taken & {"classes", "outputs"} and classes != self.record["classes"]):
             raise InputError(f"{splits.name} has {got}, classes {classes}: give data like those of {self.folder}")
-        if any(splits.preparation.get(key) != preparation.get(key) for key in ("text", "symbols", "pairs")):
+        if any(splits.preparation.get(key) != preparation.get(key) for key in ("text", "symbols", "pairs", "trees")):
             raise InputError(f"{splits.name} counts other words than {self.folder} did: give documents, in files")
         return splits.test if named else splits.together()
 
@@ -259,7 +260,8 @@ class Run:
             raise InputError("expected a text, and --beam a whole number in [1, inf)")
         if "trees" in preparation:
             x = trees.encode(text, preparation).to(system.device)
-            return trees.decode(system.translate(x)[0].tolist(), preparation)
+            decode = trees.decode if self.record["kind"] == "Trees" else trees.spelled
+            return decode(system.translate(x)[0].tolist(), preparation)
         x = torch.tensor([pairs.encode(text, preparation)], device=system.device)
         return pairs.decode(system.translate(x, beam)[0].tolist(), preparation)
 

@@ -6,9 +6,11 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from etude.data import toy
 from etude.data.kinds import Images, Vectors, walk
 
 PART = 1000
+DEVIATIONS = {"gaussians25": 0.05, "ring8": 0.02}  # of a mode of these toy data
 WIDTHS = torch.logspace(-2, 0.5, 11)
 
 
@@ -68,6 +70,16 @@ def mode_coverage(samples: Tensor, centres: Tensor, std: float) -> tuple[int, fl
     distance, nearest = torch.cdist(samples, centres).min(1)
     good = distance < 4 * std
     return len(torch.unique(nearest[good])), float(good.double().mean())
+
+
+def modes(system: Samples, name: str, count: int = 10_000) -> tuple[int, float]:
+    """Modes covered and share of samples of high quality (`mode_coverage`) of a system trained on toy data.
+
+    Args:
+        name: `gaussians25`, of 25 modes, or `ring8`, of 8.
+        count: samples.
+    """
+    return mode_coverage(system.sample(count), toy.modes(name).to(system.device), DEVIATIONS[name])
 
 
 def nearest_examples(samples: Tensor, split: Vectors | Images) -> tuple[Tensor, Tensor]:

@@ -126,7 +126,8 @@ def traces(values: Tensor, marks: Sequence[tuple[float, str]]) -> str:
         for begin, name in marks:
             axes.axvline(begin, color=INK, alpha=0.35, linewidth=0.8)
             axes.text(begin, 1, f" {name}", transform=axes.get_xaxis_transform(), va="top")
-        axes.set(xlabel="step", ylabel="value")
+        _steps(axes)
+        axes.set(ylabel="value")
         axes.grid()
         if values.shape[1] <= len(COLOURS):
             axes.legend(frameon=False, fontsize=8, title="unit", loc="center left", bbox_to_anchor=(1, 0.5))
@@ -401,7 +402,7 @@ def tracks(true: Tensor, said: Tensor | None = None) -> str:
         _lines(axes, true, "-")
         if said is not None:
             _lines(axes, said, "--")
-        axes.set(xlabel="step")
+        _steps(axes)
         axes.grid()
 
     return _svg(draw, (3.3, 2.0))
@@ -427,13 +428,20 @@ def tagged(x: Tensor, true: Tensor, said: Tensor, classes: Sequence[str]) -> str
                     at = (step - 0.5, low - (row + 1.5) * band)
                     axes.broken_barh([(at[0], 1)], (at[1], 0.8 * band), color=COLOURS[tag % len(COLOURS)], linewidth=0)
         axes.set_yticks([low - (row + 1.1) * band for row in (0, 1)], ["true", "said"])
-        axes.set(xlabel="step")
+        _steps(axes)
         found = sorted({tag for tag in (*true.tolist(), *said.tolist()) if tag >= 0})
         for tag in found:
             axes.plot([], [], color=COLOURS[tag % len(COLOURS)], linewidth=5, label=classes[tag])
         axes.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, handlelength=1)
 
     return _svg(draw, (3.3, 2.7))
+
+
+def _steps(axes: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set(xlabel="step")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _lines(axes: "Axes", x: Tensor, style: str) -> None:

@@ -12,7 +12,7 @@ from torch import Tensor
 from etude.data import kinds, source
 from etude.data.files import visible_files
 from etude.data.folder import SUFFIXES, part_folders
-from etude.data.kinds import Batch, Sequences, walk
+from etude.data.kinds import Batch, Sequences, Symbols, walk
 from etude.data.own import form
 from etude.engine.run import Run
 from etude.errors import InputError
@@ -28,8 +28,8 @@ def image_shape(run: Run) -> tuple[int, ...] | None:
     return shape if len(shape) == 3 and shape[0] in (1, 3) and shape[1] > 1 else None
 
 
-def write_examples(run: Run, examples: Tensor, out: Path | None, stem: str) -> Path:
-    """Write generated examples: a sheet of pictures, or rows of a CSV.
+def write_examples(run: Run, examples: Tensor, out: Path | None, stem: str, columns: int | None = None) -> Path:
+    """Write generated examples: a sheet of pictures, as many in a row as in a column where not told, or rows of a CSV.
 
     Raises:
         InputError: rows of numbers cannot be drawn as a picture.
@@ -39,7 +39,8 @@ def write_examples(run: Run, examples: Tensor, out: Path | None, stem: str) -> P
     if path.suffix.lower() in PICTURES:
         if shape is None:
             raise InputError(f"--out {path}: these are rows of numbers, not pictures; give a name that ends in .csv")
-        sheet(examples.reshape(-1, *shape).clamp(0, 1), columns=max(1, round(len(examples) ** 0.5))).save(path)
+        columns = columns or max(1, round(len(examples) ** 0.5))
+        sheet(examples.reshape(-1, *shape).clamp(0, 1), columns).save(path)
         return path
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([f"{v:.6g}" for v in row] for row in examples.flatten(1).tolist())
@@ -57,7 +58,8 @@ def write_predictions(run: Run, path: Path, out: Path | None) -> str:
     verbs = ("classify", "cluster", "predict", "encode") if classes else ("cluster", "predict", "encode")
     verb = next((v for v in verbs if hasattr(system, v)), None)
     if verb is None:
-        raise InputError(f"{run.folder}: {type(system).__name__} predicts nothing from input, try `etude sample`")
+        other = "translate" if hasattr(system, "translate") else "sample"
+        raise InputError(f"{run.folder}: {type(system).__name__} predicts nothing from input, try `etude {other}`")
     if verb == "cluster":
         return write_clusters(run, path, out)
     batch = source.read(path, getattr(kinds, run.record["kind"]), run.record["preparation"])
@@ -142,14 +144,17 @@ def _classes(batch: Any) -> list[str]:
 
 
 def called(path: Path, batch: Batch, part: str | None = None) -> list[Any]:
-    """What to call the examples at a path: pictures and documents by their files, others by their row.
+    """What to call the examples at a path: pictures and documents by their files, pieces of a text by its name and
+    their number, others by their row.
 
     Args:
         part: of the data at the path that the examples are, where they came as train, validation and test; a part that
             did not come by itself was held out of train.
     """
     what = form(path)
-    if what in ("image", "text"):
+    if what == "text" or isinstance(batch, Symbols):
+        return [f"{path.name}:{place}" for place in range(1, len(batch) + 1)] if len(batch) > 1 else [path.name]
+    if what == "image":
         return [path.name]
     if what not in ("folder", "texts"):
         return batch.index.tolist()

@@ -40,7 +40,8 @@ def results(findings: Findings) -> str:
 
 def speed() -> Iterator[str]:
     """What the benchmarks measured, each in one run: ratios to peers, and how soon something happens."""
-    found = {name: ROOT / "benchmarks" / f"{name}.json" for name in ("vae", "autodiff", "clustering", "start")}
+    names = ("vae", "autodiff", "clustering", "recurrent", "ltc", "start")
+    found = {name: ROOT / "benchmarks" / f"{name}.json" for name in names}
     read = {name: json.loads(path.read_text()) for name, path in found.items() if path.exists()}
     if read:
         yield "## Speed"
@@ -60,6 +61,14 @@ def speed() -> Iterator[str]:
         yield _rows("program", read["autodiff"]["rows"])
     if "clustering" in read:
         yield from _clustering(read["clustering"])
+    if "recurrent" in read:
+        yield from _recurrent(read["recurrent"])
+    if "ltc" in read:
+        yield (
+            "LTC beside ncps's (batch 32, 50 steps, 32 units, 6 unfolds), forward and backward: contestants take turns "
+            f"in one run ({read['ltc']['threads']} threads, torch {read['ltc']['torch']})."
+        )
+        yield _rows("contestant", read["ltc"]["rows"])
     if "start" in read:
         rows = [[name, *map(number, row.values())] for name, row in read["start"].items()]
         yield _table(("what", "seconds", "promised"), rows)
@@ -83,6 +92,19 @@ def _clustering(read: dict[str, Any]) -> Iterator[str]:
         f"refines in {number(full['operations of a pass of refinement'])} a pass:"
     )
     yield _rows("precision", {name: full[name] for name in read["steps"]})
+
+
+def _recurrent(read: dict[str, Any]) -> Iterator[str]:
+    yield (
+        "`PeepholeLSTM` beside `torch.nn.LSTM`, which has no peepholes (batch 32, 100 steps, 64 inputs), forward and "
+        "backward: how many times as long each variant takes, without kernels (eager) or with them, and what share of "
+        f"the largest matrix product's speed is reached; one run ({read['threads']} threads, torch {read['torch']})."
+    )
+    rows = {}
+    for units, row in read["hidden"].items():
+        plain = {name: value for name, value in row.items() if not isinstance(value, dict)}
+        rows[units] = {"torch, milliseconds": row["milliseconds"]["torch"], **row["times as long as torch's"], **plain}
+    yield _rows("units", rows)
 
 
 def _rows(first: str, rows: dict[str, dict[str, Any]]) -> str:

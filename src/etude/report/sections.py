@@ -17,7 +17,7 @@ from etude.data.kinds import Images, Vectors
 from etude.engine.run import Run
 from etude.metrics.classification import classified
 from etude.metrics.generation import nearest_examples
-from etude.report import clustering, figures, sequences, strings, translation
+from etude.report import clustering, codes, features, figures, image_pairs, sequences, strings, translation, trees
 from etude.report.figures import embed, sheet
 from etude.report.sheet import deviations
 from etude.report.view import PLOTTED, SHOWN, Drawing, Figure, Section, View, principal_plane
@@ -26,13 +26,14 @@ from etude.systems.system import Classifier
 
 
 def idea(view: View) -> Iterator[Section]:
-    """What the paper proposes: the first paragraph and the equations of the system's file, and where to read more."""
+    """What the paper proposes: the first paragraph of the system's file that belongs to no equation, the equations, and
+    where to read more."""
     for asked in view.chain:
         system = find(asked["system"])
         paper = system.paper
         blocks = inspect.cleandoc(inspect.getmodule(system).__doc__ or "").split("\n\n")
         equations = textwrap.dedent("\n\n".join(block for block in blocks[1:] if block.startswith(" ")))
-        prose = [" ".join(block.split()) for block in blocks[1:] if not block.startswith(" ")]
+        prose = [" ".join(block.split()) for block in blocks[1:] if block[0].isupper() and not block.endswith(":")]
         cited = (f"{paper.authors} ({paper.year}). {paper.title}.", paper.link)
         yield Section(blocks[0].partition(":")[0], prose[:1], link=cited, code=equations)
 
@@ -40,7 +41,9 @@ def idea(view: View) -> Iterator[Section]:
 def scores(view: View) -> Iterator[Section]:
     """Each metric on the test split, and what it says."""
     metrics = (*view.system.metrics, *view.system.final_metrics)
-    meaning = {metric.__name__: (inspect.getdoc(metric) or "").partition("\n")[0] for metric in metrics}
+    meaning = {
+        metric.__name__: " ".join((inspect.getdoc(metric) or "").partition("\n\n")[0].split()) for metric in metrics
+    }
     rows = [(name.replace("_", " "), f"{value:.5g}", meaning.get(name, "")) for name, value in view.run.scores.items()]
     if rows:
         yield Section("Scores on the test split", head=("score", "value", "what it says"), rows=rows)
@@ -89,9 +92,9 @@ def samples(view: View) -> Iterator[Section]:
             for e, x in chosen.items()
         ]
         yield Section("Samples", ["Drawn by the system, not chosen by anyone."], made)
-    elif view.test is not None and isinstance(drawn[last], Tensor) and drawn[last].shape[1:] == (2,):
-        real = view.test[:PLOTTED].to("cpu").x
-        made = [Figure(figures.scatter(x, real), captions[e]) for e, x in chosen.items()]
+    elif view.test is not None and isinstance(drawn[last], Tensor) and drawn[last][0].numel() == 2:
+        real = view.test[:PLOTTED].to("cpu").x.flatten(1)
+        made = [Figure(figures.scatter(x.flatten(1), real), captions[e]) for e, x in chosen.items()]
         yield Section("Samples", ["Drawn by the system, over the test examples."], made)
 
 
@@ -270,11 +273,19 @@ def origin(view: View) -> Iterator[Section]:
 SECTIONS: tuple[Drawing, ...] = (
     idea,
     scores,
+    features.scored,
     translation.written,
+    image_pairs.translated,
+    trees.programs,
     samples,
+    codes.film,
+    codes.walks,
+    codes.sums,
+    codes.looked_at,
     strings.completions,
     strings.counting,
     sequences.tags,
+    sequences.confusion,
     sequences.values,
     classification,
     clustering.sizes,

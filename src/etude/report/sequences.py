@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import torch
 
 from etude.data.kinds import Sequences
-from etude.metrics.sequences import through
+from etude.metrics.sequences import tagged, through
 from etude.report import figures
 from etude.report.figures import embed, sheet
 from etude.report.view import Figure, Section, View
@@ -45,6 +45,23 @@ def tags(view: View) -> Iterator[Section]:
     each = batch.y.ndim == 2
     text += ", and under them the true class of every step above the one it is taken for." if each else "."
     yield Section("Test sequences", [text], drawn)
+
+
+def confusion(view: View) -> Iterator[Section]:
+    """Which classes of test sequences, or of their steps, are taken for which."""
+    split = view.splits.test if view.splits else None
+    if not isinstance(split, Sequences) or split.y is None or split.y.is_floating_point():
+        return
+    if not hasattr(view.system, "classify"):
+        return
+    probabilities, y = tagged(view.system, split)
+    said = probabilities.argmax(1)
+    counts = torch.bincount(y * len(split.classes) + said, minlength=len(split.classes) ** 2)
+    what = "steps of test sequences" if split.y.ndim == 2 else "test sequences"
+    drawn = figures.confusion(counts.view(len(split.classes), -1), split.classes)
+    caption = f"{what}: true class by row, predicted class by column"
+    text = f"{int((said == y).sum()):,} of {len(y):,} {what} are recognised."
+    yield Section("Predictions by class", [text], [Figure(drawn, caption)])
 
 
 def values(view: View) -> Iterator[Section]:

@@ -16,6 +16,7 @@ from etude.systems.clusterer import Clusterer
 
 SHOWN = 10  # examples in a row
 PLOTTED = 3000  # points in a plot
+WIDE = 1000  # numbers in a code from which on its principal components are estimated
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ Drawing = Callable[[View], Iterator[Section]]
 def principal_plane(codes: Tensor, fitted: Tensor | None = None) -> tuple[Tensor, float]:
     """Codes (n, dimensions) as points (n, 2), and the share of the variance kept; two dimensions stay as they are.
 
+    Of wide codes the plane is found by a randomised method, all but exact where two components stand out.
+
     Args:
         fitted: (m, dimensions), whose two principal components span the plane; the codes themselves where not given.
     """
@@ -132,6 +135,10 @@ def principal_plane(codes: Tensor, fitted: Tensor | None = None) -> tuple[Tensor
         return codes, 1.0
     reference = (codes if fitted is None else fitted).double()
     centred = reference - reference.mean(0)
-    variances, directions = torch.linalg.eigh(centred.T @ centred)
-    points = (codes.double() - reference.mean(0)) @ directions[:, -2:].flip(1)
-    return points, float(variances[-2:].sum() / variances.sum())
+    if codes.shape[1] > WIDE:
+        _, deviations, directions = torch.svd_lowrank(centred, 10, niter=10)
+        share = deviations[:2].square().sum() / centred.square().sum()
+    else:
+        variances, directions = torch.linalg.eigh(centred.T @ centred)
+        share, directions = variances[-2:].sum() / variances.sum(), directions.flip(1)
+    return (codes.double() - reference.mean(0)) @ directions[:, :2], float(share)

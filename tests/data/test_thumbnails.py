@@ -1,0 +1,26 @@
+"""Thumbnails against averages taken by hand."""
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from etude.data.thumbnails import thumbnails
+
+
+def test_is_the_average_over_the_middle_square(tmp_path: Path) -> None:
+    pixels = np.random.RandomState(0).randint(0, 256, (64, 96, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "wide.png")
+    Image.fromarray(pixels.transpose(1, 0, 2)).save(tmp_path / "high.png")
+    wide, high = thumbnails([tmp_path / "wide.png", tmp_path / "high.png"])
+    expected = pixels[:, 16:80].reshape(32, 2, 32, 2, 3).mean((1, 3)).transpose(2, 0, 1)
+    assert np.abs(wide.numpy().astype(float) - expected).max() <= 1.01  # Pillow rounds twice, to bytes
+    assert (high.int() - wide.transpose(1, 2).int()).abs().max() <= 1
+
+
+def test_grey_pictures_and_palettes_become_coloured(tmp_path: Path) -> None:
+    for mode in ("L", "P", "RGBA", "1"):
+        Image.new("L", (40, 40), 255).convert(mode).save(tmp_path / f"{mode}.png")
+    small = thumbnails(sorted(tmp_path.glob("*.png")), 8)
+    assert small.shape == (4, 3, 8, 8)
+    assert (small == 255).all()

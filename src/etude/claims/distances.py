@@ -114,7 +114,8 @@ def fid_of_few_examples(lab: Lab) -> Finding:
         f"FID between half of MNIST's training pictures and the other half with noise of deviation {NOISE:g}, in the "
         f"84 units of LeNet-5, one for each of {len(SEEDS)} seeds. The noisy half is what there is to draw from, with "
         f"replacement, and its FID is the truth; mean over {DRAWS} draws, since a single one scatters by "
-        "as much as the bias. "
+        "as much as the bias. Noise and draws were chosen by a trial on one LeNet: with noise 0.2 and 10 draws the "
+        "scatter hid the bias. "
         "It holds if at every size the raw value is above the truth, and further away than the extrapolated one, each "
         "by a mean difference above its standard error."
     )

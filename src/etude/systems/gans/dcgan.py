@@ -144,4 +144,5 @@ class DCGAN(System):
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """Features for a linear classifier, every layer's maps reduced to 4x4 by their maxima: (N, M) (section 5.1)."""
+        # deviates: normalised by running statistics; the authors' code takes them over the training data again
         return torch.cat([F.adaptive_max_pool2d(maps, 4).flatten(1) for maps in self.features(x)], 1)

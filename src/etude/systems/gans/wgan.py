@@ -97,6 +97,7 @@ class WGAN(System):
     def step(self, batch: Images, clock: Clock) -> Losses:
         """Algorithm 1: the critic learns from every batch, the generator after every `critic_steps`-th."""
         losses = {"critic": self.update_critic(self.players.inside(batch.x))}
+        # deviates: as algorithm 1; the authors' code takes 100 critic steps for each of the first 25 of the generator
         if (clock.step + 1) % self.critic_steps == 0:
             losses["generator"] = self.update_generator(len(batch))
         return losses

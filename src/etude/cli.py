@@ -118,7 +118,8 @@ def interpolate(
     from etude.report.codes import write_walk
 
     opened = _load(run)
-    _verb(opened, "generate")
+    for name in ("generate", "noise"):
+        _verb(opened, name)
     print(write_walk(opened, places, steps, count, seed, out))
 
 
@@ -145,7 +146,8 @@ def arithmetic(
     from etude.report.codes import write_sum
 
     opened = _load(run)
-    _verb(opened, "generate")
+    for name in ("generate", "noise"):
+        _verb(opened, name)
     print(write_sum(opened, plus, minus, add, count, seed, out))
 
 

@@ -224,6 +224,10 @@ def test_verbs_return_what_they_promise(name: str, tiny: Run) -> None:
     if "sample" in verbs:
         assert system.sample(5).shape == (5, *x.shape[1:])
         assert not torch.equal(system.sample(5), system.sample(5))
+    if hasattr(system, "noise") and hasattr(system, "generate"):
+        z = system.noise(5)
+        assert torch.equal(system.generate(z), system.generate(z))
+        assert system.generate(z).shape == (5, *x.shape[1:])
     if "score" in verbs:
         assert system.score(x).shape == (len(x),)
     if "complete" in verbs:

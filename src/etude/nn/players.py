@@ -17,8 +17,8 @@ Output = Literal["tanh", "linear"]
 class Players(nn.Module):
     """A generator and a discriminator (or critic) of examples of one shape.
 
-    Inside the game numbers run from -1 to 1 where the generator ends in tanh, outside from 0 to 1; `inside` leads from
-    one to the other. Linear outputs stay as they are.
+    Inside the game numbers run from -1 to 1 where the generator ends in tanh, outside from 0 to 1; `inside` and
+    `outside` lead from one to the other. Linear outputs stay as they are.
 
     Args:
         shape: channels, height and width of an example; a row of numbers is an image one pixel high.
@@ -83,9 +83,8 @@ class Players(nn.Module):
         """Examples of the data as they are inside the game."""
         return 2 * x - 1 if self.bounded else x
 
-    def sample(self, count: int) -> Float[Tensor, "n channels height width"]:
-        """New examples (count, C, H, W) as the data are."""
-        x = self.fake(count)
+    def outside(self, x: Float[Tensor, "n channels height width"]) -> Float[Tensor, "n channels height width"]:
+        """Examples of inside the game as the data are."""
         return (x + 1) / 2 if self.bounded else x
 
     def check(self, low: float, high: float) -> None:

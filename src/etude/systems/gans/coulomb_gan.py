@@ -124,6 +124,15 @@ class CoulombGAN(System):
         # deviates: the mean of L_D; algorithm 1 prints the sum, and Adam makes them alike
         return descend(self.discriminator_optimizer, (self.players.judge(both) - phi).square().mean() / 2)
 
+    def noise(self, count: int) -> Tensor:
+        """z (count, L), each number from N(0, 1)."""
+        return self.players.noise(count)
+
+    def generate(self, z: Tensor) -> Tensor:
+        """G: z (N, L) to (N, C, H, W), as the data are."""
+        return self.players.outside(self.players.generate(z))
+
+    @torch.no_grad()
     def sample(self, count: int) -> Tensor:
         """New examples (count, C, H, W)."""
-        return self.players.sample(count)
+        return self.generate(self.noise(count))

@@ -105,6 +105,15 @@ class LSGAN(System):
         fake = self.players.generate(self.players.noise(count))
         return descend(self.generator_optimizer, least_squares_generator_loss(self.players.judge(fake), self.c))
 
+    def noise(self, count: int) -> Tensor:
+        """z (count, L), each number from N(0, 1)."""
+        return self.players.noise(count)
+
+    def generate(self, z: Tensor) -> Tensor:
+        """G: z (N, L) to (N, C, H, W), as the data are."""
+        return self.players.outside(self.players.generate(z))
+
+    @torch.no_grad()
     def sample(self, count: int) -> Tensor:
         """New examples (count, C, H, W)."""
-        return self.players.sample(count)
+        return self.generate(self.noise(count))

@@ -60,6 +60,7 @@ bench: .venv/.bench
 	$(BIN)/python benchmarks/clustering.py
 	$(BIN)/python benchmarks/recurrent.py
 	$(BIN)/python benchmarks/ltc.py
+	$(BIN)/python benchmarks/dcgan.py
 	$(BIN)/python benchmarks/coulomb.py
 
 docs: .venv/.docs

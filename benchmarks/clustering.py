@@ -31,12 +31,12 @@ from typing import Any, Literal
 from unittest import mock
 
 import torch
+from machine import peak
 from torch.utils.flop_counter import FlopCounterMode
 
 import etude.engine.train as engine
 from etude.data import source
 from etude.data.kinds import Images, Splits, Vectors
-from etude.engine.products import products
 from etude.metrics.clustering import clustering_accuracy, matched_accuracy
 from etude.systems.autoencoders.stacked_autoencoder import StackedAutoencoder
 from etude.systems.clustering.dec import DEC
@@ -148,18 +148,6 @@ def etude(precision: Precision, seed: int, pretraining: int, clustering: int) ->
         "accuracy": watch.reached[-1][1],
         "reached": watch.reached,
     }
-
-
-def peak(precision: Precision) -> float:
-    """Operations a second of a large matrix product on the route that Étude takes, best of many."""
-    a = torch.randn(2048, 2048, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
-    times = []
-    with products(a.device):
-        for _ in range(20):
-            began = time.perf_counter()
-            a @ a
-            times.append(time.perf_counter() - began)
-    return float(2 * 2048**3 / min(times))
 
 
 def operations() -> dict[str, float]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from machine import peak
 from pythae.data.datasets import BaseDataset
 from pythae.models import VAE, VAEConfig
 from pythae.models.base.base_utils import ModelOutput
@@ -104,18 +105,6 @@ def etude(precision: Precision, seed: int, epochs: int) -> tuple[list[float], fl
     with tempfile.TemporaryDirectory() as folder:
         run = train("vae", "mnist", epochs=epochs, precision=precision, seed=seed, runs=folder, quiet=True)
         return [line["seconds"] for line in run.log], run.scores["elbo"]
-
-
-def peak(precision: str) -> float:
-    """Operations a second of a large matrix product, best of several."""
-    a = torch.randn(2048, 2048, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
-    times = []
-    with products(a.device):
-        for _ in range(8):
-            began = time.perf_counter()
-            a @ a
-            times.append(time.perf_counter() - began)
-    return 2 * 2048**3 / min(times)
 
 
 def limit(precision: Precision) -> dict[str, float]:

@@ -148,6 +148,20 @@ def test_speed_of_recurrent_blocks_is_a_row_for_each_size(place: Path) -> None:
     assert "| ncps | 158 |" in text
 
 
+def test_speed_of_adversarial_systems_is_a_row_for_each_contestant_and_size(place: Path) -> None:
+    (place / "benchmarks").mkdir()
+    machine = {"threads": 2, "torch": "2.13.0"}
+    dcgan = {**machine, "peak, GFLOP/s": {"bf16": 400}, "rows": {"plain loop": {"pictures a second": 250}}}
+    coulomb = {**machine, "features": 3072, "sizes": {"4096": {"megabytes, plain": 282.0}}}
+    for name, told in {"dcgan": dcgan, "coulomb": coulomb}.items():
+        (place / "benchmarks" / f"{name}.json").write_text(json.dumps(told))
+    text = "\n".join(results.speed())
+    assert "400 GFLOP/s in bf16 (2 threads, torch 2.13.0)" in text
+    assert "| plain loop | 250 |" in text
+    assert "| n | megabytes, plain |" in text
+    assert "| 4096 | 282 |" in text
+
+
 def test_speed_of_clustering_stands_beside_the_peak(place: Path) -> None:
     (place / "benchmarks").mkdir()
     told = {

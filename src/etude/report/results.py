@@ -40,16 +40,15 @@ def results(findings: Findings) -> str:
 
 def speed() -> Iterator[str]:
     """What the benchmarks measured, each in one run: ratios to peers, and how soon something happens."""
-    names = ("vae", "autodiff", "clustering", "recurrent", "ltc", "start")
+    names = ("vae", "autodiff", "clustering", "recurrent", "ltc", "dcgan", "coulomb", "start")
     found = {name: ROOT / "benchmarks" / f"{name}.json" for name in names}
     read = {name: json.loads(path.read_text()) for name, path in found.items() if path.exists()}
     if read:
         yield "## Speed"
     if "vae" in read:
-        peaks = ", ".join(f"{value} GFLOP/s in {name}" for name, value in read["vae"]["peak, GFLOP/s"].items())
         yield (
             "A VAE (784-500-250-20, batch 100) on MNIST, `make bench`, steps alone. The largest matrix product of "
-            f"the same run reached {peaks} ({read['vae']['threads']} threads, torch {read['vae']['torch']})."
+            f"the same run reached {_peaks(read['vae'])} ({_machine(read['vae'])})."
         )
         yield _rows("contestant", read["vae"]["rows"])
     if "autodiff" in read:
@@ -66,21 +65,42 @@ def speed() -> Iterator[str]:
     if "ltc" in read:
         yield (
             "LTC beside ncps's (batch 32, 50 steps, 32 units, 6 unfolds), forward and backward: contestants take turns "
-            f"in one run ({read['ltc']['threads']} threads, torch {read['ltc']['torch']})."
+            f"in one run ({_machine(read['ltc'])})."
         )
         yield _rows("contestant", read["ltc"]["rows"])
+    if "dcgan" in read:
+        yield (
+            "A DCGAN on colour pictures of 32x32 (64 maps, batch 128), steps alone, beside a plain PyTorch loop: "
+            "contestants take turns in one run; the largest matrix product of the same run reached "
+            f"{_peaks(read['dcgan'])} ({_machine(read['dcgan'])})."
+        )
+        yield _rows("contestant", read["dcgan"]["rows"])
+    if "coulomb" in read:
+        yield (
+            "The potentials of a Coulomb GAN at n real and n false examples of "
+            f"{read['coulomb']['features']:,} numbers, in parts (Étude) and with all kernels at once (plain): each in "
+            f"a process of its own, in turns ({_machine(read['coulomb'])})."
+        )
+        yield _rows("n", read["coulomb"]["sizes"])
     if "start" in read:
         rows = [[name, *map(number, row.values())] for name, row in read["start"].items()]
         yield _table(("what", "seconds", "promised"), rows)
 
 
+def _machine(read: dict[str, Any]) -> str:
+    return f"{read['threads']} threads, torch {read['torch']}"
+
+
+def _peaks(read: dict[str, Any]) -> str:
+    return ", ".join(f"{value} GFLOP/s in {name}" for name, value in read["peak, GFLOP/s"].items())
+
+
 def _clustering(read: dict[str, Any]) -> Iterator[str]:
-    peaks = ", ".join(f"{value} GFLOP/s in {name}" for name, value in read["peak, GFLOP/s"].items())
     full = read["full protocol"]
     yield (
         "DEC (784-500-500-2000-10, batch 256) on 10,000 digits of MNIST beside ClustPy's, each weight pretrained for "
-        f"as many passes: contestants take turns in one run ({read['threads']} threads, torch {read['torch']}, ClustPy "
-        f"{read['clustpy']}); the largest matrix product of the same run reached {peaks}."
+        f"as many passes: contestants take turns in one run ({_machine(read)}, ClustPy "
+        f"{read['clustpy']}); the largest matrix product of the same run reached {_peaks(read)}."
     )
     yield _rows("contestant", read["rows"])
     yield _rows("pass", read["passes"])
@@ -98,7 +118,7 @@ def _recurrent(read: dict[str, Any]) -> Iterator[str]:
     yield (
         "`PeepholeLSTM` beside `torch.nn.LSTM`, which has no peepholes (batch 32, 100 steps, 64 inputs), forward and "
         "backward: how many times as long each variant takes, without kernels (eager) or with them, and what share of "
-        f"the largest matrix product's speed is reached; one run ({read['threads']} threads, torch {read['torch']})."
+        f"the largest matrix product's speed is reached; one run ({_machine(read)})."
     )
     rows = {}
     for units, row in read["hidden"].items():

@@ -519,6 +519,14 @@ def test_looking_changes_nothing(toy: Splits, tmp_path: Path, small: Small) -> N
     assert torch.equal(few.previews()[12], many.previews()[12])
 
 
+def test_previews_are_of_the_same_codes_after_five_passes(toy: Splits, tmp_path: Path) -> None:
+    """A generator that does not move draws the same each time."""
+    still = train("gan", toy, runs=tmp_path, quiet=True, output="linear", hidden=(4,), rate=1e-30, epochs=16)
+    assert list(still.previews()) == [0, 2, 4, 8, 16]
+    assert len(still.previews()[0].unique(dim=0)) > 1
+    assert all(torch.equal(drawn, still.previews()[0]) for drawn in still.previews().values())
+
+
 CLUSTERING: dict[str, Any] = {
     "clusters": 3,
     "restarts": 2,

@@ -72,7 +72,7 @@ def train(
         data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
         target: the column of a table to learn.
         runs: the folder of runs.
-        previews: passes after which to keep samples; otherwise before the first, an eighth of the way and at the end.
+        previews: passes after which to keep samples; otherwise 0, 1/8, 1/4, 1/2 and all of them.
         quiet: print nothing.
         arguments: the system's own; `on.latent` reaches the system acted on.
 
@@ -273,7 +273,7 @@ class Loop:
         self.resume()
         self.saved_at = time.monotonic()
         passes = sum(phase.epochs for phase in self.phases)
-        self.wanted = set(self.previews) or {0, -(-passes // 8), passes}
+        self.wanted = set(self.previews) or {-(-passes * eighths // 8) for eighths in (0, 1, 2, 4, 8)}
         total = sum(phase.epochs * self.steps(phase) for phase in self.phases)
         with stopping.listening() as self.request, self.progress.shown(total, self.place.total):
             if self.place.total == 0:

@@ -97,7 +97,7 @@ def equation(system: Any, groups: Sequence[Tensor], nine: Tensor) -> Tensor:
 def film(view: View) -> Iterator[Section]:
     """Samples from the same noise after each pass that was kept, side by side."""
     previews = view.run.previews()
-    if len(previews) < 3 or not all(view.pictured(drawn) for drawn in previews.values()):
+    if len(previews) < 2 or not all(view.pictured(drawn) for drawn in previews.values()):
         return
     every = sorted(previews)
     kept = sorted({every[round(place * (len(every) - 1) / (SHOWN - 1))] for place in range(SHOWN)})

@@ -52,6 +52,8 @@ def all_modes(lab: Lab) -> Finding:
         note=f"The paper's mixture, 25 normal distributions of deviation 1 and {SPACING:g} apart, and its softening of "
         f"1. All arms have the same dense networks and noise and {STEPS:,} batches of {BATCH}; one in five trains the "
         "generator where there is a critic. `gan` is `lsgan` with the losses of Goodfellow et al. (non-saturating). "
+        "Each has its paper's optimizer, RMSprop for wgan and Adam for the others, whose first momentum is 0.5 in gan "
+        "and lsgan, 0 in wgan-gp and 0.9 in coulomb-gan. "
         "All rates are 0.001, up to twenty times the papers', as there are few batches; the clipping is at 0.1. "
         f"On {SAMPLES:,} samples a mode has a quarter of its share if 1 % of all "
         f"are within 3 deviations of it. Samples spread evenly, {EVEN:.1%} of them near modes, would just give each "

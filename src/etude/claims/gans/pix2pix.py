@@ -33,11 +33,12 @@ def ablation(lab: Lab) -> Finding:
     size = (
         "the paper's arguments at 128x128"
         if whole
-        else "64x64, 16 maps, 16 passes where the paper has 200, at five times its rate"
+        else "64x64, so that patches of 70 are the whole picture, 16 maps, 16 passes where the paper has 200, at five "
+        "times its rate"
     )
     note = (
-        f"CMP facades, {size}. {found.note} The paper's networks and passes at 128x128, for a GPU: `etude reproduce "
-        "pix2pix --only ablation --device cuda`."
+        f"CMP facades, {size}. {found.note} The paper's networks and passes at 128x128, for a GPU, with $ETUDE_DATA: "
+        "`etude reproduce pix2pix --only ablation --device cuda`."
     )
     return replace(found, note=note)
 

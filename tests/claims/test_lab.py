@@ -3,6 +3,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from etude.data.strings import by_position, cut
 from etude.engine.run import Run
 from etude.engine.train import train
 from etude.errors import InputError
+from etude.metrics import segmentation
 from etude.systems import clusterer
 from etude.systems.feedforward.lenet import RUBBISH, LeNet
 from etude.systems.gans.gan import GAN
@@ -267,7 +269,7 @@ def lab_of_few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         few_pictures = {"SEEDS": range(1), "GENERATED": 200, "DRAWN": 100, "TRIALS": 2, "COSTS": (1.0,)}
         for name, value in few_pictures.items():
             patch.setattr(dcgan, name, value)
-        for name, value in {"SEEDS": range(1), "JUDGED": 1, "SMALL": {"maps": 2}, "FRONTS": {"maps": 2}}.items():
+        for name, value in {"SEEDS": range(1), "SMALL": {"maps": 2}, "FRONTS": {"maps": 2}}.items():
             patch.setattr(pix2pix, name, value)
         for name, value in {"POINTS": 4, "THETAS": (0.1, 1.0), "SIZES": (180,), "DRAWS": 2}.items():
             patch.setattr(distances, name, value)
@@ -275,9 +277,12 @@ def lab_of_few(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             patch.setattr(module, "SEEDS", range(2))
         for module in (char_rnn, counter, liquid_network, lstm_classifier, saps, seq2seq, sequence_model):
             patch.setattr(module, "SEEDS", range(1))
+        patch.setattr(counter, "TRIED", 10)
         for module in (cyclegan, semantic_hash):
             patch.setattr(module, "SEEDS", range(1))
         patch.setattr(cyclegan, "NARROW", {"blocks": 1, "maps": 2, "field": 16})
+        for module in (cyclegan, pix2pix):
+            patch.setattr(module, "segmenter", partial(segmentation.segmenter, epochs=1))
         yield ShortLab(runs=tmp_path_factory.mktemp("runs"), seeds=(0,))
 
 
@@ -290,7 +295,11 @@ def test_every_experiment_runs(lab_of_few: Lab, system: str, each: Claim) -> Non
         mean = value["mean"] if isinstance(value, dict) else value
         assert math.isfinite(mean)
     for plot in found.plots.values():
-        assert all(len(values) == len(plot.x) and min(values) > 0 for values in plot.series.values())
+        assert plot.scale != "log" or min(plot.x) > 0
+        for values in plot.series.values():
+            assert len(values) == len(plot.x)
+            assert plot.scale == "linear" or min(values) > 0
+            assert all(map(math.isfinite, values))
     json.dumps(found.numbers)
 
 

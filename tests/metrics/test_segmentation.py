@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix, jaccard_score
 from torch import Tensor
 
 from etude.data.kinds import ImagePairs
+from etude.errors import InputError
 from etude.metrics.segmentation import Judge, Segmenter, agreement, confusion, fcn_score, labels, palette, segmenter
 
 COLOURS = torch.tensor([[0, 0, 170], [0, 80, 255], [255, 80, 0], [255, 255, 255]], dtype=torch.uint8)
@@ -48,10 +50,21 @@ def test_colours_are_found_in_spite_of_noise() -> None:
     assert torch.equal(labels(noisy / 255, COLOURS / 255), classes)
 
 
-def test_colours_come_by_frequency_and_no_more_than_asked() -> None:
+def test_colours_come_by_frequency() -> None:
     maps = COLOURS.index_select(0, torch.tensor([3] * 50 + [1] * 30 + [0] * 15 + [2] * 5)).T.reshape(1, 3, 10, 10)
     torch.testing.assert_close(palette(maps), COLOURS.index_select(0, torch.tensor([3, 1, 0, 2])) / 255)
-    assert len(palette(maps, most=2)) == 2
+
+
+def test_as_many_colours_as_there_are() -> None:
+    levels = torch.tensor([0, 127, 255], dtype=torch.uint8)
+    colours = torch.cartesian_prod(levels, levels, levels)
+    assert len(palette(colours.repeat(10, 1).T.reshape(1, 3, 27, 10))) == 27
+
+
+def test_photographs_have_no_colours_of_classes() -> None:
+    pixels = torch.cartesian_prod(*[torch.arange(4, 256, 16, dtype=torch.uint8)] * 3)
+    with pytest.raises(InputError, match="no colour on"):
+        palette(pixels.T.reshape(1, 3, 64, 64))
 
 
 def test_rare_mixtures_are_no_class() -> None:
@@ -63,13 +76,18 @@ def test_rare_mixtures_are_no_class() -> None:
 def pairs(count: int, seed: int) -> ImagePairs:
     """Maps, and pictures of them: the class is the shade of grey, under noise."""
     classes, maps = drawn(count, seed)
-    grey = 40 + 50 * classes + torch.randint(-15, 16, classes.shape, generator=torch.Generator().manual_seed(seed))
-    return ImagePairs(maps, grey[:, None].to(torch.uint8))
+    noise = torch.randint(-5, 6, classes.shape, generator=torch.Generator().manual_seed(seed))
+    return ImagePairs(maps, (shades(classes) + noise)[:, None].to(torch.uint8))
+
+
+def shades(classes: Tensor) -> Tensor:
+    """20, 50, 125 and 245: told apart in any light that training has."""
+    return (20 * 2.5**classes).clamp(max=245)
 
 
 @pytest.fixture(scope="module")
 def judge() -> Segmenter:
-    return segmenter(pairs(60, 0), epochs=30)
+    return segmenter(pairs(60, 0), epochs=15, batch=10)
 
 
 class Answers:
@@ -83,7 +101,7 @@ def test_a_judge_finds_the_maps_of_real_pictures_and_of_good_ones_only(judge: Se
     test = pairs(30, 1)
     real = fcn_score(judge, test)
     assert min(real.values()) > 0.9
-    truth = Answers(lambda x: (40 + 50 * labels(x, COLOURS / 255)[:, None]) / 255)
+    truth = Answers(lambda x: shades(labels(x, COLOURS / 255)[:, None]) / 255)
     assert min(fcn_score(judge, test, truth).values()) > 0.9
     grey = fcn_score(judge, test, Answers(lambda x: torch.full_like(x[:, :1], 0.5)))
     assert grey["class IoU"] < 0.3
@@ -101,6 +119,35 @@ def test_a_judge_is_the_same_for_the_same_seed_and_leaves_chance_alone() -> None
     assert not torch.equal(first.judge(x), third.judge(x))
 
 
+def test_classes_are_those_of_the_colours_given() -> None:
+    judge = segmenter(pairs(10, 0), colours=COLOURS[:3] / 255, epochs=1)
+    assert judge.judge(torch.rand(1, 1, 16, 16)).shape == (1, 3, 16, 16)
+
+
+def test_rare_classes_weigh_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    classes, maps = drawn(10)
+    maps[classes[:, None].expand(-1, 3, -1, -1) == 2] = 255  # white is twice as frequent
+    true = F.cross_entropy
+    weights = []
+
+    def spied(scores: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+        weights.append(weight)
+        return true(scores, target, weight)
+
+    monkeypatch.setattr(F, "cross_entropy", spied)
+    by = segmenter(ImagePairs(maps, maps), epochs=1)
+    shares = labels(maps / 255, by.colours).flatten().bincount() / classes.numel()
+    torch.testing.assert_close(weights[0] / weights[0][0], (shares[0] / shares).sqrt().sqrt())
+    assert shares.max() > 1.5 * shares.min()
+
+
 def test_scores_for_every_pixel_of_any_size() -> None:
     judge = Judge(3, 5, 4)
-    assert judge(torch.rand(2, 3, 24, 32)).shape == (2, 5, 24, 32)
+    assert judge(torch.rand(2, 3, 24, 37)).shape == (2, 5, 24, 37)
+
+
+def test_a_pixel_is_judged_from_afar() -> None:
+    y = torch.rand(1, 3, 64, 64, requires_grad=True)
+    Judge(3, 5, 4).eval()(y)[0, 0, 32, 32].backward()
+    assert y.grad is not None
+    assert all(y.grad[0, :, row, column].abs().sum() > 0 for row, column in [(4, 32), (60, 32), (32, 4), (32, 60)])

@@ -16,7 +16,6 @@ from etude.metrics.segmentation import Segmenter, fcn_score, labels, segmenter
 from etude.systems.gans.pix2pix import Pix2Pix
 
 SEEDS = range(3)
-JUDGED = 30  # passes of the judge over the real pairs
 ORDER = ("l1+cgan", "l1+gan", "cgan", "l1", "gan")  # of table 1, by per-pixel accuracy
 SMALL: dict[str, Any] = {"maps": 16, "rate": 1e-3, "epochs": 16}
 FRONTS: dict[str, Any] = {"maps": 16, "rate": 1e-3, "epochs": 10}
@@ -117,7 +116,7 @@ def loaded(lab: Lab, name: str) -> tuple[Splits, ImagePairs]:
 
 def judge(splits: Splits) -> Segmenter:
     assert isinstance(splits.train, ImagePairs)
-    return segmenter(splits.train, epochs=JUDGED)
+    return segmenter(splits.train)
 
 
 def trained(run: Run) -> Pix2Pix:

@@ -1,5 +1,6 @@
 """Near-duplicates in a folder of pictures: semantic hashing as Radford et al. 2016 (section 4.1.1) clean their data."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 from etude.data.folder import image_files
 from etude.data.kinds import Images, Splits, walk
 from etude.data.thumbnails import thumbnails
+from etude.engine.files import disk_full
 from etude.engine.run import Run
 from etude.engine.train import train
 from etude.errors import InputError
@@ -25,30 +27,39 @@ class Duplicates:
 
     Attributes:
         files: the pictures.
-        groups: those that are near-duplicates of one another, two or more each; the largest file, which is to be kept,
-            comes first.
+        unreadable: files that are called pictures and cannot be read.
+        groups: pictures that are near-duplicates of one another, two or more each; the largest file, which is to be
+            kept, comes first.
         run: the autoencoder that hashed them.
     """
 
     files: list[Path]
+    unreadable: list[Path]
     groups: list[list[Path]]
     run: Run
 
     @property
     def kept(self) -> list[Path]:
-        """All files without those that a larger one stands for."""
+        """All pictures without those that a larger file stands for."""
         spare = {file for group in self.groups for file in group[1:]}
         return [file for file in self.files if file not in spare]
 
     def lines(self) -> list[str]:
-        """Each group on a line, then how many pictures there are and how many too many."""
+        """Each group and each unreadable file on a line, then how many pictures there are and how many too many."""
         spare = len(self.files) - len(self.kept)
         told = f"groups of near-duplicates: {len(self.groups)} in {len(self.files)} pictures, {spare} too many"
-        return ["  ".join(map(str, group)) for group in self.groups] + [told]
+        left_out = [f"{file}: not readable as an image, left out" for file in self.unreadable]
+        return ["  ".join(map(str, group)) for group in self.groups] + left_out + [told]
 
 
 def find_duplicates(
-    folder: Path, *, distance: int = DISTANCE, seed: int = 0, runs: Path = Path("runs"), steps: int = STEPS
+    folder: Path,
+    *,
+    distance: int = DISTANCE,
+    seed: int = 0,
+    runs: Path = Path("runs"),
+    steps: int = STEPS,
+    out: Path | None = None,
 ) -> Duplicates:
     """Near-duplicates in a folder and the folders in it; the autoencoder is trained on these pictures.
 
@@ -57,14 +68,17 @@ def find_duplicates(
         seed: of the training.
         runs: the folder of runs.
         steps: of the training.
+        out: where the pictures to keep are copied to, in the same subfolders.
 
     Raises:
-        InputError: the folder has no pictures, or one cannot be read, or the distance is out of range.
+        InputError: the folder has no pictures, or none can be read; the distance is out of range; `out` has files.
     """
     if not 0 <= distance < 128:
         raise InputError(f"--distance {distance}: expected a whole number in [0, 128)")
-    files = image_files(folder)
-    x = thumbnails(files)
+    if out and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"--out {out}: is there and not empty: give a folder that is empty or not there yet")
+    unreadable: list[Path] = []
+    x, files = thumbnails(image_files(folder), unreadable=unreadable)
     small, batch = Images(x), min(BATCH, len(files))
     epochs = -(-steps // (len(files) // batch))
     splits = Splits(small, small[:1], small[:1], f"{folder.resolve().name}-thumbnails")
@@ -73,5 +87,14 @@ def find_duplicates(
     assert isinstance(system, SemanticHash)
     bits = torch.cat([system.hash(some.tensors()["x"]) for some in walk(small, system.device)])
     sizes = {file: file.stat().st_size for file in files}
-    groups = [[files[place] for place in group] for group in near_duplicates(bits, distance)]
-    return Duplicates(files, [sorted(group, key=lambda file: -sizes[file]) for group in groups], run)
+    near = [[files[place] for place in group] for group in near_duplicates(bits, distance)]
+    groups = [sorted(group, key=lambda file: -sizes[file]) for group in near]
+    found = Duplicates(files, unreadable, groups, run)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        with disk_full(out, sum(sizes[file] for file in found.kept)):
+            for file in found.kept:
+                copy = out / file.relative_to(folder)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(file, copy)
+    return found

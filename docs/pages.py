@@ -120,7 +120,7 @@ def claims_about(name: str, findings: dict[tuple[str, str], dict[str, Any]]) -> 
     for finding in filter(None, found):
         for title, plot in finding.get("plots", {}).items():
             yield prose(title)
-            yield f"```{{raw}} html\n{lines(plot['axes'], plot['x'], plot['series'])}```"
+            yield f"```{{raw}} html\n{lines(**plot)}```"
 
 
 def claimed(claim: lab.Claim, finding: dict[str, Any] | None) -> str:
@@ -152,6 +152,12 @@ def part_page(part: str, title: str, findings: dict[tuple[str, str], dict[str, A
     return "\n\n".join(shown) + "\n"
 
 
+def library_page(entry: Entry, findings: dict[tuple[str, str], dict[str, Any]]) -> str:
+    """A page about a library of one file: the claims about it."""
+    parts = [f"# {entry.name}", prose(entry.summary), f"Claims about `{entry.module}`."]
+    return "\n\n".join([*parts, *claims_about(entry.name, findings)]) + "\n"
+
+
 def exports(part: str) -> set[tuple[str | None, str]]:
     """The names that a folder's `__init__.py` offers, each with the module that it is from."""
     tree = ast.parse((SOURCE / part / "__init__.py").read_text())
@@ -178,7 +184,11 @@ def main() -> None:
     (HERE / "systems" / "index.md").write_text("\n\n".join(index) + "\n")
     for part, title in PARTS.items():
         (HERE / "api" / f"{part}.md").write_text(part_page(part, title, findings))
-    (HERE / "api" / "index.md").write_text(f"# Functions and classes\n\n{toctree(list(PARTS))}\n")
+    libraries = [name for name in lab.LIBRARIES if name not in PARTS]
+    for name in libraries:
+        (HERE / "api" / f"{name}.md").write_text(library_page(lab.LIBRARIES[name], findings))
+    parts = ["# Functions and classes", toctree(list(PARTS)), "## Measured", toctree(libraries)]
+    (HERE / "api" / "index.md").write_text("\n\n".join(parts) + "\n")
 
 
 if __name__ == "__main__":

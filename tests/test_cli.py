@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from PIL import Image
 
 from etude.cli import main
 from etude.data.trees import expression, parse
+from etude.engine import translations
 from etude.engine.run import load
+from etude.metrics.segmentation import segmenter
 
+SHADES = {"b": (0, 0, 0), "r": (200, 0, 0), "w": (255, 255, 255), "y": (90, 90, 0), "p": (90, 0, 90), "g": (0, 90, 0)}
 TINY = ["--latent", "2", "--hidden", "16", "--epochs", "2", "--batch", "50", "--quiet"]
 
 
@@ -79,8 +83,29 @@ def test_evaluate_scores_samples_in_features(vae: Path, mlp: Path, capsys: pytes
     assert main(["evaluate", str(vae), "--features", str(mlp), "--count", "250"]) == 0
     out = capsys.readouterr().out
     assert "fid at infinity" in out
-    assert f"250 samples, 270 real pictures, features of {mlp}" in out
+    assert f"250 generated and 270 real pictures, as seen by {mlp}" in out
     assert "--features x: expected auto" in told(capsys, "evaluate", vae, "--features", "x")
+
+
+def test_evaluate_scores_translations_of_maps(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(translations, "segmenter", partial(segmenter, epochs=1))
+    for place in range(60):
+        for domain, colours in (("A", "brwb"), ("B", "ypgy")):
+            (folder / "maps" / domain).mkdir(parents=True, exist_ok=True)
+            picture = Image.new("RGB", (16, 16), SHADES[colours[place % 4]])
+            picture.paste(SHADES[colours[place // 4 % 4]], (0, 0, 8, 16))
+            picture.save(folder / "maps" / domain / f"{place}.png")
+    words = ["--maps", "2", "--field", "16", "--epochs", "1", "--batch", "10", "--quiet"]
+    assert main(["train", "pix2pix", "--data", str(folder / "maps"), "--runs", str(folder), *words]) == 0
+    run = next(folder.glob("pix2pix-*"))
+    capsys.readouterr()
+    assert main(["evaluate", str(run), "--features", "auto"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"\n│ class IoU +│ [01]", out)
+    assert re.search(r"real pictures, class IoU +│ [01]", out)
+    assert "9 generated and 9 real pictures, as seen by a segmenter trained on 42 real pairs" in out
 
 
 def test_sample_writes_a_picture(vae: Path, tmp_path: Path) -> None:
@@ -289,6 +314,9 @@ MISTAKES = [
     (["train", "vae", "--precision", "fp16"], "--precision fp16: expected one of float32, bf16"),
     (["train", "vae", "--device", "tpu"], "--device tpu: not to be had here"),
     (["train", "vae", "--data", "digitz"], "did you mean digits?"),
+    (["train", "vae", "--size", "7.5"], "--size 7.5: expected a whole number of pixels in [1, 4096]"),
+    (["train", "vae", "--size", "8"], "--size 8: digits is no folder of pictures, which alone are resized: leave it"),
+    (["data", "check", "digits", "--size", "7.5"], "--size 7.5: expected INT"),
     (["train", "vae", "--on", "gan"], "--on is not known to `etude train vae`"),
     (["train", "ema"], "ema acts on another system"),
     (["train", "ema", "--on", "gna"], "did you mean 'gan'?"),
@@ -301,6 +329,8 @@ MISTAKES = [
     (["reproduce", "vea"], "did you mean 'vae'?"),
     (["data", "clusters", "digits", "--most", "1"], "--most 1: expected a whole number in [2, inf)"),
     (["data", "clusters", "digitz"], "did you mean digits?"),
+    (["data", "dedup", "pictures", "--distance", "128"], "--distance 128: expected a whole number in [0, 128)"),
+    (["data", "dedup", "pictures", "--out", "/"], "--out /: is there and not empty: give a folder that is empty"),
     (["data", "fetch", "mnits", "--data-dir", "x"], "nothing to fetch for 'mnits': give one of mnist, cifar10"),
 ]
 

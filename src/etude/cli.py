@@ -59,9 +59,10 @@ def evaluate(run: Positional[Path], data: str | None = None, features: str | Non
     Args:
         run: the folder of a run.
         data: other data of the same kind and sizes, prepared as its own were; its own where not given.
-        features: score generated pictures against real ones: `auto` trains LeNet on the labels of the data; or the
-            folder of a classifier's run, or a TorchScript file.
-        count: pictures to generate for that.
+        features: score generated pictures against real ones: `auto` trains LeNet on the labels of the data, or, where
+            label maps are translated, a segmenter on the real pairs (FCN-score); or the folder of a classifier's run,
+            or a TorchScript file.
+        count: pictures to generate for that; of pairs, at most so many are translated.
     """
     from etude.engine.train import evaluate as measure
     from etude.report.sheet import score_table
@@ -73,7 +74,7 @@ def evaluate(run: Positional[Path], data: str | None = None, features: str | Non
 
     told = score_generator(_load(run), features, count, data)
     _print(score_table(told["scores"]))
-    print(f"{told['generated']:,} samples, {told['real']:,} real pictures, features of {told['extractor']}")
+    print(f"{told['generated']:,} generated and {told['real']:,} real pictures, as seen by {told['extractor']}")
 
 
 def sample(run: Positional[Path], count: int = 16, seed: int = 0, out: Path | None = None) -> None:
@@ -312,17 +313,20 @@ def data_list() -> None:
     _print(table)
 
 
-def data_check(path: Positional[str], data_dir: Path | None = None, target: str | None = None) -> None:
+def data_check(
+    path: Positional[str], data_dir: Path | None = None, target: str | None = None, size: int | None = None
+) -> None:
     """What was understood of some data: kind, counts, classes, missing values, unreadable files, duplicates.
 
     Args:
         path: a file, a folder, or the name of a data set.
         data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
         target: the column of a table to learn.
+        size: the side of the squares that pictures in a folder become.
     """
     from etude.data import check
 
-    for line in check.check(path, data_dir=data_dir, target=target).lines():
+    for line in check.check(path, data_dir=data_dir, target=target, size=size).lines():
         print(line)
 
 
@@ -343,7 +347,11 @@ def data_fetch(name: Positional[str], data_dir: Path | None = None) -> None:
 
 
 def data_clusters(
-    data: Positional[str], data_dir: Path | None = None, target: str | None = None, most: int = 20
+    data: Positional[str],
+    data_dir: Path | None = None,
+    target: str | None = None,
+    size: int | None = None,
+    most: int = 20,
 ) -> None:
     """How many clusters there seem to be, by the usual criteria, and how far they agree.
 
@@ -351,6 +359,7 @@ def data_clusters(
         data: a file, a folder, the name of a data set, or the folder of a run, whose codes are looked at then.
         data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
         target: the column of a table to leave out.
+        size: the side of the squares that pictures in a folder become.
         most: the largest number of clusters to try.
     """
     import torch
@@ -365,7 +374,7 @@ def data_clusters(
         run = _load(Path(data))
         splits, encode = run.data(), _verb(run, "encode")
     else:
-        splits, encode = source.load(data, data_dir=data_dir, target=target), torch.Tensor.cpu
+        splits, encode = source.load(data, data_dir=data_dir, target=target, size=size), torch.Tensor.cpu
     rows = [encode(batch.tensors()["x"]).flatten(1) for batch in walk(splits.train)]
     for line in estimate(torch.cat(rows), most).lines():
         print(line)
@@ -374,22 +383,22 @@ def data_clusters(
 def data_dedup(
     folder: Positional[Path], distance: int = 3, seed: int = 0, runs: Path = Path("runs"), out: Path | None = None
 ) -> None:
-    """Near-duplicates in a folder of pictures, a line for each group; the largest file comes first.
+    """Near-duplicates in a folder of pictures, a line for each group; the largest file, which is kept, comes first.
 
     Args:
         folder: of pictures of any size, and the folders in it.
         distance: bits of 128 in which the codes of near-duplicates may differ; 0 finds the fewest and the surest.
         seed: of the autoencoder that makes the codes.
         runs: the folder of runs.
-        out: where to write the files to keep, a line for each.
+        out: a new folder for copies of the pictures that are kept, in the same subfolders.
     """
     from etude.engine.duplicates import find_duplicates
 
-    found = find_duplicates(folder, distance=distance, seed=seed, runs=runs)
-    if out:
-        out.write_text("".join(f"{file}\n" for file in found.kept))
+    found = find_duplicates(folder, distance=distance, seed=seed, runs=runs, out=out)
     for line in found.lines():
         print(line)
+    if out:
+        print(f"{len(found.kept)} pictures in {out}")
 
 
 def train_help() -> None:
@@ -441,8 +450,10 @@ class Asked:
         precision: bf16 computes products in bfloat16.
         data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
         target: the column of a table to learn.
+        size: the side of the squares that pictures in a folder are cut to and resized, in [1, 4096]; as they are where
+            not given.
         runs: the folder of runs.
-        previews: passes after which to keep samples.
+        previews: passes after which to keep samples; otherwise 0, 1/8, 1/4, 1/2 and all of them.
         quiet: print nothing while training.
     """
 
@@ -453,6 +464,7 @@ class Asked:
     precision: Literal["float32", "bf16"] = "float32"
     data_dir: Path | None = None
     target: str | None = None
+    size: int | None = dataclasses.field(default=None, metadata={"expects": "a whole number of pixels in [1, 4096]"})
     runs: Path = Path("runs")
     previews: tuple[int, ...] = ()
     quiet: bool = False
@@ -550,7 +562,7 @@ def _line(event: rejected.ParseErrorEvent, words: Sequence[str], flags: dict[str
             return f"{argument.lowered.name_or_flags[0]} {value}: expected one of {', '.join(choices)}"
         case rejected.InstantiationFailure(argument=argument) if argument is not None:
             flag = next(iter(argument.lowered.name_or_flags), "")
-            expects = flags.get(flag) or argument.lowered.metavar
+            expects = flags.get(flag) or str(argument.lowered.metavar).removeprefix("{None}|")
             return f"{flag} {_value(words, flag)}: expected {expects}"
         case rejected.BadValue(argument=argument):
             return f"{argument.lowered.name_or_flags[0]}: expected {argument.lowered.metavar}"

@@ -37,6 +37,19 @@ def test_images_with_duplicates_and_unreadable_files(tmp_path: Path) -> None:
     assert "test in train 1" in text
 
 
+def test_images_of_several_sizes_once_they_are_one(tmp_path: Path) -> None:
+    for place in range(20):
+        Image.new("L", (30 + place, 20), place).save(tmp_path / f"{place}.png")
+    (tmp_path / "x.png").write_bytes(b"broken")
+    with pytest.raises(InputError, match=r"or give --size$"):
+        check(tmp_path)
+    report = check(tmp_path, size=8)
+    assert report.dimensions | {"height": 8, "width": 8} == report.dimensions
+    assert report.unreadable == (str(tmp_path / "x.png"),)
+    with pytest.raises(InputError, match="--size 8: digits is no folder of pictures"):
+        check("digits", size=8)
+
+
 def test_missing_values_of_a_table(tmp_path: Path) -> None:
     rows = "".join(f"{place},{'' if place < 3 else 'red'},{place % 2}\n" for place in range(40))
     (tmp_path / "t.csv").write_text("a,b,y\n" + rows)

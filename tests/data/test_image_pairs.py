@@ -9,7 +9,7 @@ from PIL import Image
 
 from etude.data import source
 from etude.data.check import check
-from etude.data.image_pairs import domain_folders, load_image_pairs, unaligned
+from etude.data.image_pairs import domain_folders, load_image_pairs, packed, unaligned
 from etude.data.kinds import ImagePairs, Images, Splits
 from etude.data.own import load_path
 from etude.errors import InputError
@@ -53,6 +53,65 @@ def test_halves_of_a_picture(tmp_path: Path) -> None:
                 whole = torch.from_numpy(made[int(number)]).permute(2, 0, 1)
                 assert torch.equal(part.tensors()[left][place], whole[..., :4])
                 assert torch.equal(part.tensors()[right][place], whole[..., 4:])
+
+
+@pytest.mark.parametrize("width", [2, 6, 48])
+def test_halves_need_not_be_square(tmp_path: Path, width: int) -> None:
+    made = [write(tmp_path / f"{place:02}.png", pixels(4, width, 3)) for place in range(20)]
+    for part in parts(load_image_pairs(tmp_path)):
+        assert part.dimensions == {"channels": 3, "target_channels": 3, "height": 4, "width": width // 2}
+        for place, number in enumerate(part.index):
+            whole = torch.from_numpy(made[int(number)]).permute(2, 0, 1)
+            assert torch.equal(torch.cat([part.x[place], part.y[place]], 2), whole)
+
+
+def scene(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """A map of three colours, and a smooth picture in which the same parts are dark, middling and bright."""
+    top, left = RANDOM.integers(height // 2), RANDOM.integers(width // 2)
+    parts_ = np.zeros((height, width), np.uint8)
+    parts_[top : top + height // 2] = 1
+    parts_[:, left : left + width // 3] = 2
+    colours = np.array([(0, 0, 170), (0, 85, 255), (255, 0, 0)], np.uint8)
+    shade = 100 * parts_.astype(float) + np.linspace(0, 40, width)
+    return colours[parts_], np.repeat(shade[..., None], 3, 2).astype(np.uint8)
+
+
+@pytest.mark.parametrize("form", ["halves", "folders"])
+def test_pictures_of_any_size_become_squares_that_stay_pairs_and_maps_keep_their_colours(
+    tmp_path: Path, form: str
+) -> None:
+    for place in range(20):
+        both = scene(*map(int, RANDOM.integers(40, 90, 2)))
+        if form == "halves":
+            odd = np.zeros((both[0].shape[0], place % 2, 3), np.uint8)  # a column between them belongs to neither
+            write(tmp_path / f"{place}.png", np.hstack([both[0], odd, both[1]]))
+        else:
+            for name, picture in zip("AB", both, strict=True):
+                write(tmp_path / name / f"{place}.png", picture)
+    splits = load_image_pairs(tmp_path, size=16)
+    for part in parts(splits):
+        assert part.aligned
+        assert part.dimensions == {"channels": 3, "target_channels": 3, "height": 16, "width": 16}
+        colours = part.x.permute(0, 2, 3, 1).flatten(0, 2)
+        assert {tuple(colour) for colour in colours.tolist()} == {(0, 0, 170), (0, 85, 255), (255, 0, 0)}
+        number = 2 * (part.x[:, 0] > 0).int() + (part.x[:, 1] > 0).int()
+        right = (part.y[:, 0] // 100).clamp(max=2) == number
+        assert right.float().mean() > 0.85
+        assert len(part.y.unique()) > 60
+
+
+def test_new_pictures_become_squares_as_those_of_training(tmp_path: Path) -> None:
+    for place in range(20):
+        for name, picture in zip("AB", scene(40 + place, 70), strict=True):
+            write(tmp_path / name / f"{place}.png", picture)
+    splits = source.load(tmp_path, kind=ImagePairs, size=16)
+    assert splits.preparation["size"] == 16
+    part = parts(splits)[0]
+    for place in range(3):
+        name = f"{sorted(range(20), key=str)[int(part.index[place])]}.png"
+        read = [source.read(tmp_path / side / name, ImagePairs, splits.preparation).tensors()["x"][0] for side in "AB"]
+        assert torch.equal(read[0], part.x[place])
+        assert torch.equal(read[1], part.y[place])
 
 
 def test_splits_that_are_given_are_kept(tmp_path: Path) -> None:
@@ -103,13 +162,13 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path: Path) -> None:
     for place in range(20):
         write(tmp_path / "wide" / f"{place:02}.png", pixels(4, 9))
         write(tmp_path / "packed" / f"{place:02}.png", pixels(4, 8))
-    with pytest.raises(InputError, match=r"00\.png: 9x4 pixels where input and target side by side are twice as wide"):
+    with pytest.raises(InputError, match=r"00\.png: 9x4 pixels are no two halves: .* or give --size$"):
         load_image_pairs(tmp_path / "wide")
     with pytest.raises(InputError, match=r"--target top: .*packed has left and right: give one of them"):
         load_image_pairs(tmp_path / "packed", "top")
     grey(tmp_path / "two" / "A", range(20))
     grey(tmp_path / "two" / "B", range(20), size=6)
-    with pytest.raises(InputError, match="two: pictures of 4x4 and of 6x6 pixels: resize"):
+    with pytest.raises(InputError, match=r"two: pictures of 4x4 and of 6x6 pixels: .*, or give --size$"):
         load_image_pairs(tmp_path / "two")
     with pytest.raises(InputError, match="has A and B"):
         load_image_pairs(tmp_path / "two", "left")
@@ -157,6 +216,11 @@ def test_check_tells_what_was_understood(tmp_path: Path) -> None:
     report = check(tmp_path / "torn", target="A")
     assert (report.kind, report.pairs, report.also) == ("ImagePairs", "not aligned", "")
     assert any("not aligned" in line for line in report.lines())
+    write(tmp_path / "packed" / "large.png", pixels(40, 80))
+    assert "height 6, width 6" in check(tmp_path / "packed", size=6).also
+    (tmp_path / "packed" / "broken.png").write_bytes(b"no image")
+    assert packed(tmp_path / "packed")
+    assert not packed(tmp_path / "plain")
 
 
 def test_new_pictures_may_have_another_size(tmp_path: Path) -> None:

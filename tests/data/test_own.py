@@ -2,9 +2,11 @@
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from etude.data.kinds import Symbols, TextPairs, Vectors
@@ -83,6 +85,29 @@ def test_new_input_of_every_form_is_read_alike(tmp_path: Path) -> None:
     Image.fromarray(pixels).save(tmp_path / "folder" / "a.png")
     for name in ("a.png", "a.npy", "a.npz", "a.idx", "folder"):
         assert np.array_equal(read_path(tmp_path / name, IMAGES).x.numpy(), pixels[None, None])
+
+
+def test_new_pictures_become_squares_where_those_of_training_did(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    (tmp_path / "mine").mkdir()
+    for place in range(20):
+        pixels = random.integers(0, 256, (20 + place, 25)).astype(np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "mine" / f"{place:02}.png")
+    splits = load_path(tmp_path / "mine", size=8)
+    assert splits.preparation == {"size": 8}
+    every = splits.together().tensors()["x"]
+    seen = {"kind": "Images", "dimensions": splits.train.dimensions, "classes": [], **splits.preparation}
+    again = read_path(tmp_path / "mine", seen).x
+    assert sorted(row.tolist() for row in every) == sorted(row.tolist() for row in again)
+    assert torch.equal(read_path(tmp_path / "mine" / "03.png", seen).x[0], again[3])
+    np.save(tmp_path / "a.npy", np.zeros((2, 5, 5), np.uint8))
+    assert read_path(tmp_path / "a.npy", seen).x.shape == (2, 1, 5, 5)
+
+
+@pytest.mark.parametrize("size", [0, -3, 4097, 7.5, "64"])
+def test_sizes_out_of_range_are_refused(tmp_path: Path, size: Any) -> None:
+    with pytest.raises(InputError, match=rf"^--size {size}: expected a whole number of pixels in \[1, 4096\]$"):
+        load_path(tmp_path, size=size)
 
 
 def test_new_documents_of_every_form_are_read_alike(tmp_path: Path) -> None:

@@ -103,6 +103,41 @@ def test_the_column_of_a_table_stands_behind_a_colon(tmp_path: Path) -> None:
     assert "y" not in source.load(tmp_path / "t.csv").train.tensors()
 
 
+@pytest.mark.parametrize("form", ["name", "array", "npz", "table", "texts", "splits"])
+def test_nothing_but_picture_files_is_resized(tmp_path: Path, form: str) -> None:
+    np.savez(tmp_path / "mine.npz", x=np.zeros((20, 4, 4)))
+    (tmp_path / "mine.csv").write_text("a,target\n" + "1,x\n2,y\n" * 20)
+    (tmp_path / "texts").mkdir()
+    for place in range(40):
+        (tmp_path / "texts" / f"{place}.txt").write_text(f"gold zinc ship {'port' * (place % 2)}")
+    data: dict[str, Any] = {
+        "name": "digits",
+        "array": np.zeros((20, 4, 4)),
+        "npz": tmp_path / "mine.npz",
+        "table": tmp_path / "mine.csv",
+        "texts": tmp_path / "texts",
+        "splits": xor(),
+    }
+    assert not source.pictures(data[form])
+    with pytest.raises(
+        InputError, match=r"^--size 8: .* is no folder of pictures, which alone are resized: leave it out$"
+    ):
+        source.load(data[form], size=8)
+
+
+def test_a_folder_of_pictures_is_resized(tmp_path: Path) -> None:
+    for place in range(20):
+        Image.new("L", (30 + place, 20), place).save(tmp_path / f"{place}.png")
+    assert source.pictures(tmp_path)
+    assert source.pictures(f"{tmp_path}:left")
+    assert not source.pictures(tmp_path / "nowhere")
+    splits = source.load(tmp_path, size=8)
+    assert splits.train.dimensions["width"] == splits.preparation["size"] == 8
+    assert source.load(splits, size=8).digest() == splits.digest()
+    with pytest.raises(InputError, match="--size 9: "):
+        source.load(splits, size=9)
+
+
 def test_new_images_for_a_system_of_vectors(tmp_path: Path) -> None:
     seen = source.load("digits").preparation
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)

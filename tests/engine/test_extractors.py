@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
+from etude.data.kinds import ImagePairs
 from etude.engine.extractors import FILE, extractor, of_classifier, of_torchscript, score_generator
 from etude.engine.run import Run, load
 from etude.engine.train import train
@@ -136,6 +138,88 @@ def test_without_probabilities_there_is_no_inception_score(vae: Run, tmp_path: P
     told = score_generator(vae, str(scripted(Plain(), tmp_path / "plain.pt")), count=50)
     assert "fid" in told["scores"]
     assert "inception_score" not in told["scores"]
+
+
+def test_scores_that_need_more_examples_are_left_out(vae: Run, mlp: Run) -> None:
+    """24 features want more than 48 samples for the extrapolation, ten parts ten, three neighbours four."""
+    always = {"fid", "kid", "kid_deviation"}
+    near = always | {"precision", "recall"}
+    parts = near | {"inception_score", "inception_score_deviation"}
+    for count, expected in ((3, always), (9, near), (48, parts), (49, parts | {"fid_at_infinity"})):
+        assert score_generator(vae, str(mlp.folder), count)["scores"].keys() == expected
+
+
+class First(nn.Module):
+    """The first eight pixels of pictures of three channels."""
+
+    def forward(self, y: Tensor) -> Tensor:
+        assert y.shape[1] == 3
+        return y.flatten(1)[:, :8]
+
+
+def domains(folder: Path, names: tuple[str, str], counts: tuple[int, int]) -> str:
+    """Grey pictures and bright coloured ones, each drawn at random."""
+    random = np.random.default_rng(0)
+    for domain, prefix, count, shape in zip("AB", names, counts, ((16, 16), (16, 16, 3)), strict=True):
+        (folder / domain).mkdir(parents=True)
+        for place in range(count):
+            pixels = random.integers(100 if domain == "B" else 0, 256, shape, dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / domain / f"{prefix}{place}.png")
+    return str(folder)
+
+
+TRANSLATOR: dict[str, Any] = {"maps": 4, "field": 16, "batch": 10, "epochs": 1, "quiet": True}
+
+
+def test_translations_are_held_against_targets(tmp_path: Path) -> None:
+    data = domains(tmp_path / "pairs", ("", ""), (100, 100))
+    run = train("pix2pix", data, runs=tmp_path, jitter=1.0, **TRANSLATOR)
+    named = str(scripted(First(), tmp_path / "first.pt"))
+    told = score_generator(run, named)
+    assert told == json.loads((run.folder / FILE).read_text())
+    test = run.data().test.to("cpu")
+    assert isinstance(test, ImagePairs)
+    assert (told["real"], told["generated"]) == (len(test), len(test))
+    torch.manual_seed(0)
+    made = run.system.translate(test.x)  # type: ignore[operator]
+    real, generated = test.y.flatten(1)[:, :8], made.flatten(1)[:, :8]
+    assert told["scores"]["fid"] == pytest.approx(features.fid(real, generated), rel=1e-4)
+    assert told["scores"]["precision"] == pytest.approx(features.precision(real, generated))
+    assert score_generator(run, named, count=7)["generated"] == 7
+    copied = load(run.folder)
+    copied.__dict__["system"] = type("Knows", (), {"translate": staticmethod(lambda x: _counterparts(test, x))})()
+    assert score_generator(copied, named)["scores"]["fid"] == pytest.approx(0, abs=1e-6)
+
+
+def _counterparts(pairs: ImagePairs, x: Tensor) -> Tensor:
+    places = (x.flatten(1)[:, None] == pairs.x.flatten(1)).all(2).double().argmax(1)
+    return pairs.y.index_select(0, places)
+
+
+def test_translators_take_classifiers_of_what_they_make(tmp_path: Path) -> None:
+    run = train("pix2pix", domains(tmp_path / "pairs", ("", ""), (40, 40)), runs=tmp_path, jitter=1.0, **TRANSLATOR)
+    random = np.random.default_rng(0)
+    for name, shape in (("colour", (60, 3, 16, 16)), ("grey", (60, 1, 16, 16))):
+        np.savez(tmp_path / f"{name}.npz", x=random.integers(0, 256, shape, dtype=np.uint8), y=np.arange(60) % 2)
+    colour, grey = (
+        train("mlp", str(tmp_path / f"{name}.npz"), runs=tmp_path, hidden=(4,), epochs=1, quiet=True)
+        for name in ("colour", "grey")
+    )
+    assert score_generator(run, str(colour.folder))["extractor"] == str(colour.folder)
+    with pytest.raises(InputError, match=r"sees pictures \[1, 16, 16\], .* makes \[3, 16, 16\]"):
+        score_generator(run, str(grey.folder))
+
+
+def test_pictures_of_a_smaller_domain_count_once(tmp_path: Path) -> None:
+    """They are repeated beside a larger domain that is not aligned with them."""
+    data = domains(tmp_path / "two", ("a", "b"), (100, 40))
+    run = train("cyclegan", data, runs=tmp_path, blocks=0, **TRANSLATOR)
+    test = run.data().test
+    assert isinstance(test, ImagePairs)
+    assert not test.aligned
+    told = score_generator(run, str(scripted(First(), tmp_path / "first.pt")))
+    assert (told["real"], told["generated"]) == (len(test.y.unique(dim=0)), len(test.x))
+    assert told["real"] < told["generated"]
 
 
 def test_auto_trains_lenet_once_on_the_labels(vae: Run, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -176,3 +176,71 @@ def test_other_pairs_of_pictures_are_read_in_the_direction_of_training(tmp_path:
     assert other.x.min() >= 200
     assert other.y.max() < 20
     assert run.data().train.tensors()["x"].min() >= 200
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Pictures of two classes and of any sizes: the left or the right half is bright."""
+    draw = np.random.default_rng(0)
+    for place in range(40):
+        height, width = draw.integers(20, 60, 2)
+        pixels = draw.integers(0, 100, (height, width, 3)).astype(np.uint8)
+        half = slice(width // 2, None) if place % 2 else slice(0, width // 2)
+        pixels[:, half] += 100
+        file = tmp_path / "photographs" / ("left", "right")[place % 2] / f"{place:02}.{('png', 'jpg')[place % 3 == 0]}"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
+    return tmp_path / "photographs"
+
+
+def test_pictures_made_squares_are_the_same_ones_whenever_they_are_read(photographs: Path, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"hidden": (8,), "epochs": 2, "batch": 7, "runs": tmp_path / "runs", "quiet": True}
+    run = train("mlp", photographs, size=8, **asked)
+    assert run.record["data"]["size"] == run.question["size"] == run.record["preparation"]["size"] == 8
+    assert run.data().train.dimensions["features"] == 3 * 8 * 8
+    assert train("mlp", photographs, size=8, **asked).folder == run.folder
+    assert train("mlp", photographs, size=9, **asked).folder != run.folder
+    assert main([*shlex.split(run.record["command"])[1:], "--runs", str(tmp_path / "runs"), "--quiet"]) == 0
+    assert len(list((tmp_path / "runs").iterdir())) == 2
+    with pytest.raises(InputError, match=r"or give --size$"):
+        train("mlp", photographs, **asked)
+
+
+def test_the_size_is_asked_even_where_it_changes_nothing(tmp_path: Path) -> None:
+    """New pictures are made squares by the one run and refused by the other."""
+    for place in range(20):
+        (tmp_path / "pictures" / "ab"[place % 2]).mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 10 * place).save(tmp_path / "pictures" / "ab"[place % 2] / f"{place}.png")
+    Image.new("L", (20, 30)).save(tmp_path / "new.png")
+    asked: dict[str, Any] = {"hidden": (4,), "epochs": 1, "runs": tmp_path / "runs", "quiet": True}
+    plain, sized = (train("mlp", tmp_path / "pictures", size=size, **asked) for size in (None, 8))
+    assert plain.question["digest"] == sized.question["digest"]
+    assert plain.folder != sized.folder
+    assert "size" not in plain.question
+    assert main(["predict", str(sized.folder), str(tmp_path / "new.png")]) == 0
+    assert main(["predict", str(plain.folder), str(tmp_path / "new.png")]) == 2
+
+
+def test_new_pictures_of_other_sizes_are_made_squares_as_well(photographs: Path, tmp_path: Path) -> None:
+    asked: dict[str, Any] = {"hidden": (8,), "epochs": 2, "batch": 7, "runs": tmp_path / "runs", "quiet": True}
+    run = train("mlp", photographs, size=8, **asked)
+    other: Any = run.other(photographs)
+    assert len(other) == 40
+    assert other.y.tolist().count(0) == 20
+    run.system.eval()
+    x = other.to("cpu").x
+    probabilities = run.system.classify(x)  # type: ignore[operator]
+    out = tmp_path / "predictions.csv"
+    assert main(["predict", str(run.folder), str(photographs), "--out", str(out)]) == 0
+    said = {line.split(",")[0]: float(line.split(",")[2]) for line in out.read_text().splitlines()[1:]}
+    assert sorted(said.values()) == pytest.approx(sorted(probabilities[:, 0].tolist()), abs=1e-4)
+    np.savez(tmp_path / "mine.npz", x=np.zeros((20, 3, 8, 8), np.uint8), y=np.array(["left", "right"] * 10))
+    assert len(run.other(tmp_path / "mine.npz")) == 20
+
+
+def test_a_run_from_before_sizes_were_asked_for_is_read(photographs: Path, tmp_path: Path) -> None:
+    for file in photographs.rglob("*.*"):
+        Image.open(file).resize((8, 8)).save(file)
+    run = train("mlp", photographs, hidden=(4,), epochs=1, runs=tmp_path / "runs", quiet=True)
+    run.update(data={name: told for name, told in run.record["data"].items() if name != "size"})
+    assert run.data().digest() == run.question["digest"]

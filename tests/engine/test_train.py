@@ -18,10 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from torch import Tensor
 
 from etude.data.kinds import Splits, Vectors
@@ -618,3 +620,21 @@ def test_an_unknown_precision_is_refused(tmp_path: Path) -> None:
     wrong: Any = "bfloat16"
     with pytest.raises(InputError, match="expected float32 or bf16"):
         train("vae", precision=wrong, runs=tmp_path)
+
+
+def test_where_a_size_helps_the_refusal_says_so(tmp_path: Path) -> None:
+    for name, sides in (("wide", (48, 32)), ("large", (200, 200))):
+        (tmp_path / name).mkdir()
+        for place in range(20):
+            Image.new("L", sides, place).save(tmp_path / name / f"{place}.png")
+    wide: Any = np.zeros((20, 32, 48), np.uint8)
+    refused: list[tuple[Any, int | None, str]] = [
+        (tmp_path / "wide", None, r"take square ones: crop or pad them, or give --size \(64 fits\)$"),
+        (tmp_path / "large", None, r"200x200, expected 8 to 128 a side: resize them, or give --size \(64 fits\)$"),
+        (tmp_path / "large", 150, r"150x150, expected 8 to 128 a side: resize them, or give --size \(64 fits\)$"),
+        (wide, None, "take square ones: crop or pad them$"),
+    ]
+    for data, size, said in refused:
+        with pytest.raises(InputError, match=said):
+            train("dcgan", data, size=size, runs=tmp_path / "runs", quiet=True)
+    assert not (tmp_path / "runs").exists()

@@ -12,7 +12,7 @@ from torch.nn.functional import one_hot
 from etude.data.counting import strings, vocabulary
 from etude.data.kinds import BEGIN, END, Symbols
 from etude.errors import InputError
-from etude.metrics.symbols import bits_per_character, generalises_to, share_solved, solved
+from etude.metrics.symbols import bits_per_character, generalises_to, share_solved, solved, solved_lengths
 
 A, B, C = END + 1, END + 2, END + 3
 DEVICE = torch.device("cpu")
@@ -56,6 +56,17 @@ def test_a_system_that_counts_solves_everything() -> None:
 @pytest.mark.parametrize("most", [1, 7, 100, 137])
 def test_largest_n_is_where_counting_stops(most: int) -> None:
     assert generalises_to(Says(partial(counts, most=most)), strings([1, 2])) == most
+
+
+@pytest.mark.parametrize("missed", [1, 7, 100, 101])
+def test_one_n_missed_ends_what_is_solved_in_a_row_and_nothing_else(missed: int) -> None:
+    def misses(seen: Tensor, x: Tensor) -> Tensor:
+        return torch.where((seen[:, :, B] == missed) & (seen[:, :, A] == missed), C, counts(seen, x))
+
+    assert generalises_to(Says(misses), strings([1, 2])) == missed - 1
+    right = solved_lengths(Says(misses), strings([1, 2]), 120)
+    assert right.shape == (120,)
+    assert (~right).nonzero().flatten().tolist() == [missed - 1]
 
 
 @pytest.mark.parametrize(("word", "right"), [(A, True), (B, True), (END, False), (BEGIN, False)])

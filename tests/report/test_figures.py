@@ -2,6 +2,7 @@ import base64
 import io
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -77,6 +78,24 @@ def test_epochs_are_counted_in_whole_numbers() -> None:
 def test_lines_name_their_axes_and_series_and_count_in_powers_of_ten() -> None:
     words = texts(figures.lines(("passes", "bytes"), [1, 10, 100], {"one": [0.1, 1, 10], "other": [3, 3, 3]}))
     assert {"passes", "bytes", "one", "other", "0.1", "10", "100"} <= set(words)
+
+
+def test_a_linear_plot_goes_below_zero_and_long_labels_are_broken() -> None:
+    words = texts(
+        figures.lines(("step", "what a unit holds, as a share of its largest"), [0, 1], {"a": [-1, 1]}, "linear")
+    )
+    assert {"\N{MINUS SIGN}0.5", "0", "0.5"} <= set(words)
+    assert "what a unit holds, as a share of its" in words
+
+
+def test_an_exponential_is_straight_where_y_alone_is_logarithmic() -> None:
+    x = list(range(5))
+    text = figures.lines(("t", "y"), x, {"a": [10.0**-t for t in x]}, "semilog")
+    path = re.findall(rf'<path d="(M[^"]*)"[^>]*stroke: {figures.COLOURS[0]}', text)[0]
+    points = [tuple(map(float, pair)) for pair in re.findall(r"(-?[\d.]+) (-?[\d.]+)", path)]
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(points)]
+    assert len(steps) == len(x) - 1
+    assert np.allclose(steps, steps[0], atol=1e-3)
 
 
 def test_a_plane_names_the_classes() -> None:

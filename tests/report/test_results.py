@@ -96,6 +96,17 @@ def test_what_is_plotted_is_a_table_of_points(place: Path) -> None:
     assert "| 1000 | 8 | 8e+06 |" in text
 
 
+def test_a_long_curve_is_told_by_a_few_spaced_points(place: Path) -> None:
+    x = [float(t) for t in range(1, 501)]
+    plot = {"axes": ["steps", "norm"], "x": x, "series": {"kept": [1 / t for t in x]}, "scale": "semilog"}
+    file(place, entry(first, plots={"Gradients": plot}))
+    text = results.results(lab.findings())
+    table = text.split("Gradients (norm; 12 of 500 points):\n\n")[1].split("\n\n")[0].splitlines()
+    assert table[0] == "| steps | kept |"
+    assert len(table) == 2 + 12
+    assert (table[2], table[-1]) == ("| 1 | 1 |", "| 500 | 0.002 |")
+
+
 def test_a_library_stands_beside_the_systems(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     init = place / "__init__.py"
     init.write_text('"""Sums: adds numbers.\n\nMore."""\n')

@@ -150,5 +150,5 @@ def orthogonal_keeps_norm(lab: Lab) -> Finding:
         f"seed, of variance 1 / {UNITS}, changes it more than tenfold. tanh shrinks gradients wherever it bends, more "
         "where states stay large: orthogonal weights do not prevent that."
     )
-    plot = Plot(["steps back", "norm of the gradient"], [float(t) for t in range(1, STEPS + 1)], curves)
+    plot = Plot(["steps back", "norm of the gradient"], [float(t) for t in range(1, STEPS + 1)], curves, "semilog")
     return Finding(kept and lost, numbers, note, {"Norm of the gradient on its way back, first seed": plot})

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from etude.catalogue import Entry, entries, nearest, without_prose
 from etude.engine.run import Run, codes, commit
@@ -37,17 +37,19 @@ LIBRARIES = {
 
 @dataclass(frozen=True)
 class Plot:
-    """Curves over the same points, drawn on logarithmic axes.
+    """Curves over the same points.
 
     Attributes:
         axes: what the two axes show, with units.
-        x: the points, in (0, inf).
-        series: by name, a value in (0, inf) at each point.
+        x: the points; in (0, inf) where `scale` is `log`.
+        series: by name, a value at each point; in (0, inf) unless `scale` is `linear`.
+        scale: whether both axes are logarithmic, neither, or y alone (`semilog`).
     """
 
     axes: list[str]
     x: list[float]
     series: dict[str, list[float]]
+    scale: Literal["log", "linear", "semilog"] = "log"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from etude.data.image_pairs import load_image_pairs
+from etude.data.image_pairs import domain_folders, load_image_pairs, packed
 from etude.data.kinds import UNKNOWN, Batch, ImagePairs, Images, Sequences, Splits, Symbols, TextPairs, Trees
 from etude.data.own import form, load_path
 from etude.data.source import load, names
@@ -81,7 +81,9 @@ class Report:
         return [f"{heading:<{wide}}  {text}" for heading, text in told]
 
 
-def check(data: Any, *, data_dir: str | Path | None = None, target: str | None = None) -> Report:
+def check(
+    data: Any, *, data_dir: str | Path | None = None, target: str | None = None, size: int | None = None
+) -> Report:
     """What `etude.data.source.load` makes of the data; files in a folder that cannot be read are listed, not refused.
 
     Raises:
@@ -89,7 +91,8 @@ def check(data: Any, *, data_dir: str | Path | None = None, target: str | None =
     """
     unreadable: list[str] = []
     folder = isinstance(data, str | Path) and str(data) not in names() and Path(data).is_dir()
-    splits = load(load_path(Path(data), target, unreadable) if folder else data, data_dir=data_dir, target=target)
+    read = load_path(Path(data), target, unreadable, size=size) if folder else data
+    splits = load(read, data_dir=data_dir, target=target, size=size)
     columns = splits.preparation.get("table", splits.preparation.get("series", {})).get("columns", [])
     return Report(
         name=splits.name,
@@ -103,7 +106,7 @@ def check(data: Any, *, data_dir: str | Path | None = None, target: str | None =
         text=_words(splits),
         empty=tuple(splits.preparation.get("text", {}).get("empty", ())),
         duplicates=_duplicates(splits),
-        also=_also(Path(data), splits, target) if folder else "",
+        also=_also(Path(data), splits, target, size) if folder else "",
         series=_series(splits),
         pairs=_pairs(splits.train),
     )
@@ -167,17 +170,19 @@ def _true(x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
     return torch.arange(x.shape[1]) < lengths[:, None]
 
 
-def _also(path: Path, splits: Splits, target: str | None) -> str:
+def _also(path: Path, splits: Splits, target: str | None, size: int | None) -> str:
     """What a folder is for systems that learn from another kind."""
     if form(path) == "texts":
         return _as_strings(path)
-    return _as_image_pairs(path, target) if isinstance(splits.train, Images) else ""
+    return _as_image_pairs(path, target, size) if isinstance(splits.train, Images) else ""
 
 
-def _as_image_pairs(path: Path, target: str | None) -> str:
-    """What a folder of pictures is as pairs; empty where it holds none."""
+def _as_image_pairs(path: Path, target: str | None, size: int | None) -> str:
+    """What a folder of pictures is as pairs; empty where it seems to hold none."""
+    if not domain_folders(path) and not packed(path):
+        return ""
     try:
-        train = load_image_pairs(path, target, []).train
+        train = load_image_pairs(path, target, [], size).train
     except InputError:
         return ""
     return f"ImagePairs, {_pairs(train)}, {_listed(train.dimensions)}, for a system that translates pictures"

@@ -1,11 +1,14 @@
 """A folder of images: PNG, JPEG, BMP, GIF (the first picture) or WebP, in a folder for each class or without classes.
 
-Folders `train`, `validation` (or `val`) and `test` at the top are taken as the splits. All images have one size. They
-are grey where every file is, otherwise red, green, blue; transparency is dropped.
+Folders `train`, `validation` (or `val`) and `test` at the top are taken as the splits. All images have one size, or
+are made squares of one (see `squared`). They are grey where every file is, otherwise red, green, blue; transparency is
+dropped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,7 +19,15 @@ from etude.data.kinds import Splits
 from etude.data.memory import room
 from etude.errors import InputError
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+    Change = Callable[[Image.Image], Image.Image]
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+FEW = 32  # colours of a map, at most
+ONE_SIZE = "resize all to one size"
+OR_SIZE = f"{ONE_SIZE}, or give --size"
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -32,11 +43,12 @@ def image_files(folder: Path) -> list[Path]:
     return seen
 
 
-def load_folder(path: Path, unreadable: list[str] | None = None) -> Splits:
+def load_folder(path: Path, unreadable: list[str] | None = None, size: int | None = None) -> Splits:
     """Splits of the images in a folder.
 
     Args:
         unreadable: where given, images that cannot be read are left out and named here.
+        size: where given, the side of the squares that images become.
 
     Raises:
         InputError: an image cannot be read or has another size than the rest, or the folders are not as described.
@@ -46,7 +58,7 @@ def load_folder(path: Path, unreadable: list[str] | None = None) -> Splits:
     channels = 3 if any(is_colour(file) for listed in files.values() for file in listed) else 1
     parts: dict[str, dict[str, Array]] = {}
     for part, listed in files.items():
-        x, read = read_images(listed, channels, unreadable)
+        x, read = read_images(listed, channels, unreadable, change=to_squares(size), advice=OR_SIZE)
         labels = class_folders(read, found[part])
         parts[part] = {"x": x, **({"y": np.array(labels)} if labels else {})}
     return assemble(parts, path.resolve().name, str(path))
@@ -70,12 +82,21 @@ def class_folders(files: Sequence[Path], top: Path) -> list[str]:
     return labels if any(labels) else []
 
 
-def read_images(files: Sequence[Path], channels: int, unreadable: list[str] | None = None) -> tuple[Array, list[Path]]:
+def read_images(
+    files: Sequence[Path],
+    channels: int,
+    unreadable: list[str] | None = None,
+    *,
+    change: "Change | None" = None,
+    advice: str = ONE_SIZE,
+) -> tuple[Array, list[Path]]:
     """Decoded images (n, channels, height, width), uint8, and the files that they are from.
 
     Args:
         channels: 1 for grey, 3 for red, green, blue.
         unreadable: where given, images that cannot be read are left out and named here.
+        change: what is done to each image.
+        advice: what to do where sizes differ.
 
     Raises:
         InputError: one cannot be read, or none, or two differ in size.
@@ -83,7 +104,7 @@ def read_images(files: Sequence[Path], channels: int, unreadable: list[str] | No
     x, read = None, list[Path]()
     for file in files:
         try:
-            image = _read_image(file, channels)
+            image = _read_image(file, channels, change)
         except InputError:
             if unreadable is None:
                 raise
@@ -94,7 +115,7 @@ def read_images(files: Sequence[Path], channels: int, unreadable: list[str] | No
         if image.shape != x.shape[1:]:
             got, first = image.shape[:0:-1], x.shape[:1:-1]
             sizes = f"{got[0]}x{got[1]} pixels where {read[0].name} has {first[0]}x{first[1]}"
-            raise InputError(f"{file}: {sizes}: resize all to one size")
+            raise InputError(f"{file}: {sizes}: {advice}")
         x[len(read)] = image
         read.append(file)
     if x is None:
@@ -102,15 +123,39 @@ def read_images(files: Sequence[Path], channels: int, unreadable: list[str] | No
     return x[: len(read)], read
 
 
-def _read_image(file: Path, channels: int) -> Array:
+def _read_image(file: Path, channels: int, change: "Change | None") -> Array:
     from PIL import Image
 
-    with reading(file, "an image"), Image.open(file) as image:
-        if image.mode.startswith("I;16"):
-            grey = np.asarray(image)[None] // 257
-            return np.broadcast_to(grey.astype(np.uint8), (channels, *grey.shape[1:]))
-        pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    with reading(file, "an image"), Image.open(file) as opened:
+        deep = opened.mode.startswith("I;16")
+        image = Image.fromarray((np.asarray(opened) // 257).astype(np.uint8)) if deep else opened
+        image = image.convert("L" if channels == 1 else "RGB")
+        pixels = np.asarray(change(image) if change else image)
         return pixels[None] if channels == 1 else pixels.transpose(2, 0, 1)
+
+
+def to_squares(size: int | None, *, maps: bool = False) -> "Change | None":
+    """What makes each image a square of this side (see `squared`); nothing where none is given."""
+    return None if size is None else partial(squared, size=size, maps=maps)
+
+
+def squared(image: "Image.Image", size: int, *, maps: bool = False) -> "Image.Image":
+    """The central square of an image, upright as its camera held it (EXIF), resized to a side of `size` pixels.
+
+    By Lanczos' filter, which averages where it makes smaller. A square of that side already stays as it is.
+
+    Args:
+        maps: whether an image whose square has at most 32 colours is taken for a map, of which the nearest pixels are
+            taken, so that no colours are mixed.
+    """
+    from PIL import Image, ImageOps
+
+    image = ImageOps.exif_transpose(image)
+    side = min(image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    square = image.crop((left, top, left + side, top + side))
+    few = maps and square.getcolors(FEW) is not None
+    return square.resize((size, size), Image.Resampling.NEAREST if few else Image.Resampling.LANCZOS)
 
 
 def is_colour(file: Path) -> bool:

@@ -1,11 +1,12 @@
 """The user's own data: which reader a path goes to."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from etude.data.arrays import examples, load_arrays, read_arrays
 from etude.data.files import visible_files
-from etude.data.folder import SUFFIXES, image_files, load_folder, read_images
+from etude.data.folder import SUFFIXES, image_files, load_folder, read_images, to_squares
 from etude.data.idx import load_idx, read_idx
 from etude.data.image_pairs import domain_folders, load_image_pairs
 from etude.data.kinds import Batch, ImagePairs, Images, Sequences, Splits, Symbols, TextPairs, Trees, Vectors
@@ -22,6 +23,7 @@ from etude.errors import InputError
 
 TABLES = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz")
 ARRAYS = (".npy", ".npz")
+LARGEST = 4096  # side of a picture that others are made
 KNOWN = (
     f"{', '.join((*TABLES, *ARRAYS))}, .jsonl, .txt, an IDX file, or a folder of images, of .txt, of .npy, of IDX "
     "files or of pairs such as train.de and train.en"
@@ -66,6 +68,7 @@ def load_path(
     target: str | None = None,
     unreadable: list[str] | None = None,
     kind: type[Batch] | None = None,
+    size: int | None = None,
 ) -> Splits:
     """Splits of the data at a path.
 
@@ -76,10 +79,14 @@ def load_path(
         kind: what the system learns from, which decides where a path can be read as one kind or another: a folder of
             texts is TF-IDF, and strings for one that learns from `Symbols`; a TSV is a table, or pairs for one that
             learns from `TextPairs`; a folder of pictures is pairs for one that learns from `ImagePairs`.
+        size: the side of the squares that pictures in a folder become, in [1, 4096], which `preparation["size"]` keeps;
+            other data stay as they are.
 
     Raises:
-        InputError: the path cannot be read, or what it holds does not make a data set.
+        InputError: the path cannot be read, or what it holds does not make a data set, or the size is out of range.
     """
+    if size is not None and (not isinstance(size, int) or not 1 <= size <= LARGEST):
+        raise InputError(f"--size {size}: expected a whole number of pixels in [1, {LARGEST}]")
     match form(path):
         case "table" if kind is TextPairs and ".tsv" in path.name.lower():
             return load_pairs(path, target)
@@ -97,10 +104,10 @@ def load_path(
             return load_arrays(path)
         case "idx":
             return load_idx(path)
-        case "folder" if kind is ImagePairs or (kind is None and torn(path)):
-            return load_image_pairs(path, target, unreadable)
         case "folder":
-            return load_folder(path, unreadable)
+            pairs = kind is ImagePairs or (kind is None and torn(path))
+            read = load_image_pairs(path, target, unreadable, size) if pairs else load_folder(path, unreadable, size)
+            return read if size is None else replace(read, preparation={"size": size})
         case "texts":
             from etude.data.text import load_texts  # scikit-learn takes 0.6 s to import
 
@@ -145,10 +152,13 @@ def read_series(path: Path, preparation: dict[str, Any]) -> Sequences:
 def read_path(path: Path, preparation: dict[str, Any]) -> Vectors | Images:
     """New examples at a path, read as the data of `preparation` were; tables and documents may have labels.
 
+    Pictures are made the squares that those of the training were made.
+
     Raises:
         InputError: the path cannot be read, or holds more than one array of examples.
     """
     channels = 3 if preparation["dimensions"].get("channels") == 3 else 1
+    change = to_squares(preparation.get("size"), maps=preparation.get("kind") == "ImagePairs")
     match form(path):
         case "table" if "text" in preparation:
             return prepare_documents(path, preparation)
@@ -170,6 +180,6 @@ def read_path(path: Path, preparation: dict[str, Any]) -> Vectors | Images:
         case "idx" if path.is_file():
             return examples(read_idx(path), str(path))
         case "image":
-            return examples(read_images([path], channels)[0], str(path))
+            return examples(read_images([path], channels, change=change)[0], str(path))
         case _:
-            return examples(read_images(image_files(path), channels)[0], str(path))
+            return examples(read_images(image_files(path), channels, change=change)[0], str(path))

@@ -101,6 +101,7 @@ def load(
     *,
     data_dir: str | Path | None = None,
     target: str | None = None,
+    size: int | None = None,
     kind: "type[Batch] | None" = None,
 ) -> "Splits":
     """The data that `data` names, split into train, validation and test.
@@ -110,23 +111,39 @@ def load(
         data_dir: the folder in which named sources look for their files; `$ETUDE_DATA` where not given.
         target: the column to predict, for a table; what to translate into, for pairs: a language, or the half or the
             domain of pictures.
+        size: the side of the squares that pictures in a folder become, in [1, 4096] (see `etude.data.folder.squared`);
+            they stay as they are where not given.
         kind: what the system learns from, for a path that can be read as one kind or another: see
             `etude.data.own.load_path`.
 
     Raises:
-        InputError: there is no such source or file, or it cannot be read.
+        InputError: there is no such source or file, or it cannot be read, or it holds no picture files to resize.
     """
     from etude.data.kinds import Splits
 
     if isinstance(data, Splits):
         splits = data
     elif isinstance(data, str | Path):
-        splits = _load(str(data), data_dir, target, kind)
+        splits = _load(str(data), data_dir, target, size, kind)
     else:
         from etude.data.arrays import from_arrays
 
         splits = from_arrays(data)
+    if size is not None and splits.preparation.get("size") != size:
+        raise InputError(
+            f"--size {size}: {splits.name} is no folder of pictures, which alone are resized: leave it out"
+        )
     return replace(splits, preparation={**_seen(splits.train), **splits.preparation})
+
+
+def pictures(data: Any) -> bool:
+    """Whether the data are a folder of pictures, which `size` makes squares."""
+    from etude.data.own import form
+
+    if not isinstance(data, str | Path) or str(data) in names():
+        return False
+    path, _ = _path(str(data))
+    return path.exists() and form(path) == "folder"
 
 
 def read(data: Any, kind: "type[Batch]", preparation: "dict[str, Any]") -> "Batch":
@@ -193,18 +210,26 @@ def _sizes(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) if len(shape) > 1 else f"rows of {shape[0]} numbers"
 
 
-def _load(data: str, data_dir: str | Path | None, target: str | None, kind: "type[Batch] | None") -> "Splits":
+def _load(
+    data: str, data_dir: str | Path | None, target: str | None, size: int | None, kind: "type[Batch] | None"
+) -> "Splits":
     if data in names():
         folder = data_dir or os.environ.get("ETUDE_DATA")
         return _named(data)(Path(folder) if folder else None)
     from etude.data.own import load_path
 
+    path, column = _path(data)
+    if not path.exists():
+        raise InputError(f"no data set and no file is called {data!r}: {_suggestion(data)}")
+    return load_path(path, target or column, kind=kind, size=size)
+
+
+def _path(data: str) -> tuple[Path, str | None]:
+    """The path, and the column that stands behind a colon."""
     path, _, column = data.rpartition(":")
     if path and not Path(data).exists() and Path(path).exists():
-        return load_path(Path(path), target or column, kind=kind)
-    if not Path(data).exists():
-        raise InputError(f"no data set and no file is called {data!r}: {_suggestion(data)}")
-    return load_path(Path(data), target, kind=kind)
+        return Path(path), column
+    return Path(data), None
 
 
 def _suggestion(name: str) -> str:

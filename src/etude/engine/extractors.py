@@ -5,16 +5,18 @@ or a file that the user has.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from etude.data.kinds import walk
+from etude.data.kinds import Batch, ImagePairs, Images, walk
 from etude.engine.files import write_json
 from etude.engine.run import Run, load
 from etude.engine.train import train
+from etude.engine.translations import score_translations
 from etude.errors import InputError
 from etude.metrics import features as scores
 from etude.systems.system import Classifier
@@ -24,6 +26,7 @@ Extractor = Callable[[Tensor], tuple[Tensor, Tensor | None]]
 
 FILE = "features.json"
 PART = 500  # pictures at a time
+TRANSLATED = 50  # at a time
 LEAST = 12  # the smallest side that fits LeNet-5 as it is; smaller pictures take its quick arguments
 
 
@@ -33,7 +36,7 @@ def extractor(named: str, run: Run) -> tuple[str, Extractor]:
     Args:
         named: `auto`, for LeNet-5 trained on the labels of the run's data; the folder of a classifier's run; a
             TorchScript file.
-        run: of a generator.
+        run: of a generator, or of a system that translates.
 
     Raises:
         InputError: there is no such run or file, it takes other pictures, or the data have no labels.
@@ -42,9 +45,9 @@ def extractor(named: str, run: Run) -> tuple[str, Extractor]:
         found = trained_on_labels(run)
         return str(found.folder), of_run(found)
     if (Path(named) / "run.json").exists():
-        found = load(named)
-        if found.record["shape"] != run.record["shape"]:
-            raise InputError(f"{named} sees pictures {found.record['shape']}, {run.folder} makes {run.record['shape']}")
+        found, shape = load(named), _made(run)
+        if found.record["shape"] != shape:
+            raise InputError(f"{named} sees pictures {found.record['shape']}, {run.folder} makes {shape}")
         return named, of_run(found)
     if not Path(named).is_file():
         raise InputError(f"--features {named}: expected auto, the folder of a classifier's run, or a TorchScript file")
@@ -64,7 +67,7 @@ def trained_on_labels(run: Run) -> Run:
             "a TorchScript file"
         )
     data, small = run.record["data"], min(run.record["shape"][1:]) < LEAST
-    asked = {name: data[name] for name in ("data_dir", "target")}
+    asked = {name: data.get(name) for name in ("data_dir", "target", "size")}
     return train("lenet", data["asked"], quick=small, runs=run.folder.parent, **asked)
 
 
@@ -130,14 +133,16 @@ def of_torchscript(path: Path) -> Extractor:
 
 
 def score_generator(run: Run, named: str = "auto", count: int = 10_000, data: Any = None) -> dict[str, Any]:
-    """Score the pictures that a run's system samples against real ones; on its own test split, filed with the run.
+    """Score the pictures that a run's system makes against real ones; on its own test split, filed with the run.
 
-    Precision and recall depend on how dense the examples are, and take as many of either kind.
+    A system that translates is given x of the pairs, and its pictures are held against y; `auto` then asks for the
+    FCN-score: see `etude.engine.translations`. Precision and recall depend on how dense the examples are, and take as
+    many of either kind. A score that needs more examples than there are is left out.
 
     Args:
-        run: a finished one whose system has the verb `sample`.
+        run: a finished one whose system has the verb `sample`, or translates pictures.
         named: the extractor, as `extractor` takes it.
-        count: samples, in [2, inf).
+        count: samples, in [2, inf); translations, at most.
         data: other real pictures; the test split where not given.
 
     Returns:
@@ -146,40 +151,65 @@ def score_generator(run: Run, named: str = "auto", count: int = 10_000, data: An
     Raises:
         InputError: it makes no pictures, they are too few, or the extractor cannot be had.
     """
-    generator: Any = run.system
-    shape = run.record["shape"]
-    if not hasattr(generator, "sample") or len(shape) != 3:
+    shape, translates = _made(run), _translates(run)
+    if not (translates or hasattr(run.system, "sample")) or len(shape) != 3:
         raise InputError(f"{run.folder} generates no pictures: only those have features")
     if count < 2:
         raise InputError(f"--count {count}: expected a whole number in [2, inf)")
+    if translates and named == "auto":
+        return score_translations(run, data)
     truth = run.data().test if data is None else run.other(data)
     where, extract = extractor(named, run)
-
-    def samples() -> Iterator[Tensor]:
-        for start in range(0, count, PART):
-            yield generator.sample(min(PART, count - start))
-
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(run.question["seed"])
-        real, _ = _extracted(extract, shape, (batch.tensors()["x"] for batch in walk(truth, size=PART)))
-        generated, probabilities = _extracted(extract, shape, samples())
-        few = min(len(real), count)
+        of_data, made = _pictures(run, truth, count)
+        real, _ = _extracted(extract, shape, of_data)
+        generated, probabilities = _extracted(extract, shape, made)
+        few = min(len(real), len(generated))
         true, false = (each.index_select(0, torch.randperm(len(each))[:few]) for each in (real, generated))
         kid, kid_deviation = scores.kid(real, generated)
-        found = {
-            "fid": scores.fid(real, generated),
-            "fid_at_infinity": scores.fid_at_infinity(real, generated),
-            "kid": kid,
-            "kid_deviation": kid_deviation,
-            "precision": scores.precision(true, false),
-            "recall": scores.recall(true, false),
-        }
+        found = {"fid": scores.fid(real, generated)}
+        with suppress(InputError):
+            found["fid_at_infinity"] = scores.fid_at_infinity(real, generated)
+        found |= {"kid": kid, "kid_deviation": kid_deviation}
+        with suppress(InputError):
+            found |= {"precision": scores.precision(true, false), "recall": scores.recall(true, false)}
         if probabilities is not None:
-            found["inception_score"], found["inception_score_deviation"] = scores.inception_score(probabilities)
-    told = {"extractor": where, "real": len(real), "generated": count, "scores": found}
+            with suppress(InputError):
+                found["inception_score"], found["inception_score_deviation"] = scores.inception_score(probabilities)
+    told = {"extractor": where, "real": len(real), "generated": len(generated), "scores": found}
     if data is None:
         write_json(run.folder / FILE, told)
     return told
+
+
+def _translates(run: Run) -> bool:
+    return run.record["kind"] == "ImagePairs" and hasattr(run.system, "translate")
+
+
+def _made(run: Run) -> list[int]:
+    """The shape of what a run's system makes: that of its data, or of y where these are pairs."""
+    if run.record["kind"] == "ImagePairs":
+        return [run.record["dimensions"][name] for name in ("target_channels", "height", "width")]
+    shape: list[int] = run.record["shape"]
+    return shape
+
+
+def _pictures(run: Run, truth: Batch, count: int) -> tuple[Iterator[Tensor], Iterator[Tensor]]:
+    """Real pictures and what a run's system makes, at most `count`, some at a time."""
+    system: Any = run.system
+    if not isinstance(truth, ImagePairs):
+        made = (system.sample(min(PART, count - start)) for start in range(0, count, PART))
+        return (some.tensors()["x"] for some in walk(truth, size=PART)), made
+    x, y = (truth.x, truth.y) if truth.aligned else (_distinct(truth.x), _distinct(truth.y))
+    made = (system.translate(some.x) for some in walk(Images(x[:count]), size=TRANSLATED))
+    return (some.x for some in walk(Images(y), size=PART)), made
+
+
+def _distinct(pictures: Tensor) -> Tensor:
+    """Each once: of two domains that are not aligned, the smaller one is repeated."""
+    places = {picture.numpy().tobytes(): place for place, picture in enumerate(pictures)}
+    return pictures.index_select(0, torch.tensor([*places.values()]))
 
 
 def _extracted(extract: Extractor, shape: list[int], parts: Iterator[Tensor]) -> tuple[Tensor, Tensor | None]:

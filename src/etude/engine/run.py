@@ -177,7 +177,8 @@ class Run:
         data_dir = Path(asked["data_dir"]) if asked["data_dir"] else None
         kind: type[Batch] = getattr(kinds, self.record["kind"])
         found = asked["asked"] if given is None else given
-        splits = source.load(found, data_dir=data_dir, target=asked["target"], kind=kind).as_kind(kind)
+        size = asked.get("size")  # which older runs lack
+        splits = source.load(found, data_dir=data_dir, target=asked["target"], size=size, kind=kind).as_kind(kind)
         if splits.digest() != self.question["digest"]:
             raise InputError(
                 f"{asked['asked'] or 'what was given'} is not what {self.folder} was trained on: give that"
@@ -187,7 +188,7 @@ class Run:
     def other(self, given: Any) -> Batch:
         """Other data for the same system: the test split of a named data set, all of anything else.
 
-        Tables and documents are prepared as the training data were.
+        Tables, documents and pictures in files are prepared as the training data were.
 
         Raises:
             InputError: their classes or sizes are not those of the training data.
@@ -199,8 +200,9 @@ class Run:
         named = isinstance(given, str) and given in source.names()
         if isinstance(given, str | Path) and not named and preparation.keys() & PREPARED:
             return source.read(given, kind, preparation)
-        asked = self.record["data"]
-        splits = source.load(given, data_dir=asked["data_dir"], target=asked["target"], kind=kind).as_kind(kind)
+        asked, size = self.record["data"], preparation.get("size") if source.pictures(given) else None
+        found = source.load(given, data_dir=asked["data_dir"], target=asked["target"], size=size, kind=kind)
+        splits = found.as_kind(kind)
         taken = {size for asked in chain(self.record["served"]) for size in dimensions(find(asked["system"]))}
         expected, got = ({k: sizes[k] for k in taken} for sizes in (self.record["dimensions"], splits.train.dimensions))
         classes = list(getattr(splits.train, "classes", ()))
@@ -330,6 +332,7 @@ def command_line(question: Asked, data: dict[str, Any]) -> str:
     words = ["etude", "train", question["system"], "--data", data["asked"] or "ARRAYS"]
     words += ["--data-dir", str(data["data_dir"])] if data["data_dir"] else []
     words += ["--target", data["target"]] if data["target"] else []
+    words += ["--size", str(data["size"])] if data["size"] else []
     words += ["--seed", str(question["seed"])] if question["seed"] else []
     words += ["--precision", question["precision"]] if question["precision"] != "float32" else []
     words += ["--previews", *map(str, question["previews"])] if "previews" in question else []

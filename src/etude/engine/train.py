@@ -39,6 +39,7 @@ CHECKPOINT_SHARE = 0.05  # of the time goes into checkpoints at the ends of pass
 CHECKPOINT_SECONDS = 120.0  # between checkpoints within a long pass
 SORTED = 50  # batches whose examples are sorted by length together
 PREVIEW_SAMPLES = 256
+FITTING = 64  # the side of a picture that suits most systems
 Precision = Literal["float32", "bf16"]
 PREVIEW_EXAMPLES = 1000  # of the test split, in a frame of the film of a clustering
 
@@ -54,6 +55,7 @@ def train(
     precision: Precision = "float32",
     data_dir: str | Path | None = None,
     target: str | None = None,
+    size: int | None = None,
     runs: str | Path = "runs",
     previews: tuple[int, ...] = (),
     quiet: bool = False,
@@ -71,6 +73,7 @@ def train(
         precision: `bf16` runs the rule under autocast.
         data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
         target: the column of a table to learn.
+        size: the side of the squares that pictures in a folder become, in [1, 4096].
         runs: the folder of runs.
         previews: passes after which to keep samples; otherwise 0, 1/8, 1/4, 1/2 and all of them.
         quiet: print nothing.
@@ -86,21 +89,24 @@ def train(
     asked = ask(system, on, quick, arguments)
     learner = _learner(asked)
     kind, default = learner.kind, learner.source or learner.kind.source
-    splits = source.load(data if data is not None else default, data_dir=data_dir, target=target, kind=kind)
-    name = splits.name
+    data = default if data is None else data
+    splits = source.load(data, data_dir=data_dir, target=target, size=size, kind=kind)
+    name, size = splits.name, splits.preparation.get("size")
     splits = splits.as_kind(kind)
     question = asked | {"data": name, "digest": splits.digest(), "seed": seed, "precision": precision}
     if previews:
         question["previews"] = list(previews)
+    if size:
+        question["size"] = size
     run = Run(folder_of(question, Path(runs)))
     _of_this_code(run, question, quiet)
     if run.finished:
         return run
-    told = str(data) if isinstance(data, str | Path) else name if data is None else None
-    origin = {"asked": told, "data_dir": data_dir and str(data_dir), "target": target}
+    told = str(data) if isinstance(data, str | Path) else None
+    origin = {"asked": told, "data_dir": data_dir and str(data_dir), "target": target, "size": size}
     with products(place) as route, distributed.processes(place):
         torch.manual_seed(seed)
-        built = assemble(asked, splits.train.dimensions)
+        built = _built(asked, splits.train.dimensions, bool(size) or source.pictures(data))
         with run.locked() if distributed.rank() == 0 else nullcontext():
             if run.finished:
                 return run
@@ -185,6 +191,28 @@ def ask(system: str | type[System], on: str | None, quick: bool, given: dict[str
             )
         return asked | {"on": before.record["served"] | {"run": str(on), "weights": before.finished_record["weights"]}}
     return asked | {"on": ask(on, inner.pop("on", None), quick, inner)}
+
+
+def _built(asked: Asked, sizes: dict[str, int], resizable: bool) -> System:
+    """The system for data of these sizes.
+
+    Raises:
+        InputError: it takes no such data; where they can be resized and that helps, the line says so.
+    """
+    try:
+        return assemble(asked, sizes)
+    except InputError as error:
+        if resizable and _fits(asked, sizes | dict.fromkeys(("height", "width"), FITTING)):
+            raise InputError(f"{error}, or give --size ({FITTING} fits)") from None
+        raise
+
+
+def _fits(asked: Asked, sizes: dict[str, int]) -> bool:
+    try:
+        assemble(asked, sizes)
+    except InputError:
+        return False
+    return True
 
 
 def _learner(asked: Asked) -> type[System]:

@@ -1,5 +1,6 @@
 """How well a system foretells the next symbol of a string, and how far it counts."""
 
+from collections.abc import Iterator
 from math import log
 from typing import Protocol
 
@@ -75,9 +76,25 @@ def share_solved(system: Foretells, split: Symbols) -> float:
 
 def generalises_to(system: Foretells, split: Symbols) -> float:
     """The largest n, of 1,000 at most, such that the strings of every n up to it are solved."""
-    for first in range(1, MOST, STRINGS):
-        these = strings(range(first, first + STRINGS), letters(split))
-        right = solved(system, these.to(system.device))
+    reached = 0
+    for right in _solved_in_turn(system, split, MOST):
         if not right.all():
-            return first - 1 + int(right.long().argmin())
-    return MOST
+            return reached + int(right.long().argmin())
+        reached += len(right)
+    return reached
+
+
+def solved_lengths(system: Foretells, split: Symbols, most: int = MOST) -> Tensor:
+    """For which n from 1 to `most` the string is solved, (most,) bool.
+
+    Args:
+        split: made of the same letters.
+        most: the largest n that is tried, in [1, inf).
+    """
+    return torch.cat(list(_solved_in_turn(system, split, most)))
+
+
+def _solved_in_turn(system: Foretells, split: Symbols, most: int) -> Iterator[Tensor]:
+    for first in range(1, most + 1, STRINGS):
+        these = strings(range(first, min(first + STRINGS, most + 1)), letters(split))
+        yield solved(system, these.to(system.device))

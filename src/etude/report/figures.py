@@ -8,6 +8,7 @@ import base64
 import io
 import re
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,6 +34,7 @@ STYLE: Any = {
     **{f"axes.{part}color": INK for part in ("edge", "label", "title")},
 }
 MOST_NAMED = 40  # rows of a plot, or centroids in a plane, whose names have room
+MOST_TICKED = 6  # points of a curve whose numbers have room under it
 Series = tuple[Sequence[float], Sequence[float]]
 
 
@@ -135,22 +137,30 @@ def traces(values: Tensor, marks: Sequence[tuple[float, str]]) -> str:
     return _svg(draw, (6.4, 3.2))
 
 
-def lines(axes: Sequence[str], x: Sequence[float], series: Mapping[str, Sequence[float]]) -> str:
-    """Curves over the same points, both axes logarithmic, so that a power of x is a straight line.
+def lines(axes: Sequence[str], x: Sequence[float], series: Mapping[str, Sequence[float]], scale: str = "log") -> str:
+    """Curves over the same points.
 
     Args:
         axes: what is measured along x and along y, with units.
-        x: (n,) points in (0, inf).
-        series: (n,) values in (0, inf) by name.
+        x: (n,) points; each has a dot, and each its tick, where they are few.
+        series: (n,) values by name.
+        scale: `log`, both axes logarithmic, so that a power of x is a straight line; `semilog`, y alone, so that an
+            exponential is one; `linear`, neither. What a logarithmic axis shows is in (0, inf).
     """
+    from matplotlib.ticker import LogFormatter
 
     def draw(panel: "Axes") -> None:
+        dot = "o" if len(x) <= MOST_NAMED else ""
         for place, (name, y) in enumerate(series.items()):
-            panel.loglog(x, y, color=COLOURS[place % len(COLOURS)], label=name, linewidth=1.6, marker="o", markersize=3)
-        panel.set(xlabel=axes[0], ylabel=axes[1])
+            panel.plot(x, y, color=COLOURS[place % len(COLOURS)], label=name, linewidth=1.6, marker=dot, markersize=3)
+        panel.set(xlabel=axes[0], ylabel=fill(axes[1], 40))
+        panel.set(xscale="log" if scale == "log" else "linear", yscale="linear" if scale == "linear" else "log")
+        if len(x) <= MOST_TICKED:
+            panel.set_xticks(x)
+            panel.set_xticks([], minor=True)
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_formatter("{x:g}")
-            axis.set_minor_formatter("")
+            axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.2, 0.5)))
         panel.grid()
         panel.legend(frameon=False, fontsize=8)
 

@@ -18,6 +18,7 @@ from etude.report.sheet import number
 
 ROOT = Path(__file__).parents[3]
 OPEN, CLOSE = "<!-- systems -->", "<!-- /systems -->"
+MOST_POINTS = 12  # of a plot in a table
 Found = dict[str, Any]
 Findings = dict[tuple[str, str], Found]
 
@@ -142,15 +143,22 @@ def _measured(claim: Claim, found: Found | None) -> Iterator[str]:
         rows = [(name.replace("_", " "), number(value), *_seeds(value)) for name, value in found["numbers"].items()]
         yield _table(("measured", "value", "seeds", "each seed"), rows)
     for title, plot in found.get("plots", {}).items():
-        yield f"{title} ({plot['axes'][1]}):"
-        points = zip(plot["x"], *plot["series"].values(), strict=True)
-        yield _table((plot["axes"][0], *plot["series"]), [[f"{value:.4g}" for value in point] for point in points])
+        points = list(zip(plot["x"], *plot["series"].values(), strict=True))
+        shown = _spaced(points)
+        yield f"{title} ({plot['axes'][1]}{f'; {len(shown)} of {len(points)} points' if shown != points else ''}):"
+        yield _table((plot["axes"][0], *plot["series"]), [[f"{value:.4g}" for value in point] for point in shown])
     if found["note"]:
         yield found["note"]
     yield (
         f"`{found['command']}`: {found['minutes']} minutes on {found['machine']}, {found['date']}, "
         f"commit {found['commit'] or 'unknown'}."
     )
+
+
+def _spaced(points: list[tuple[float, ...]]) -> list[tuple[float, ...]]:
+    """Points at equal distances, the first and the last among them; all where they are few."""
+    gaps = min(len(points), MOST_POINTS) - 1
+    return [points[round(place * (len(points) - 1) / gaps)] for place in range(gaps + 1)] if gaps else points
 
 
 def systems(findings: Findings) -> str:

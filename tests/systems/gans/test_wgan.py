@@ -6,7 +6,10 @@ from torch import nn
 
 from etude.data.kinds import Images, Splits, Vectors
 from etude.errors import InputError
+from etude.systems.gans.coulomb_gan import CoulombGAN
+from etude.systems.gans.lsgan import LSGAN
 from etude.systems.gans.wgan import WGAN
+from etude.systems.gans.wgan_gp import WGANGP
 from etude.systems.system import Clock
 
 
@@ -53,6 +56,41 @@ def test_no_weight_of_the_critic_is_beyond_the_bound_after_any_of_its_updates() 
         gan.update_critic(points().x)
         assert weights(gan.players.discriminator).abs().max() == pytest.approx(0.02)
     assert weights(gan.players.generator).abs().max() > 0.02
+
+
+def test_a_convolutional_critic_is_clipped_whole_its_normalisation_included() -> None:
+    torch.manual_seed(0)
+    gan = WGAN(1, 8, 8, network="convolutional", latent=4, maps=4, rate=0.01)
+    for t in range(6):
+        gan.step(Images(torch.rand(10, 1, 8, 8)), Clock(step=t))
+        assert all(p.abs().max() <= gan.clipping for p in gan.players.discriminator.parameters())
+    assert weights(gan.players.generator).abs().max() > gan.clipping
+
+
+@pytest.mark.parametrize("system", [WGAN, WGANGP, LSGAN, CoulombGAN])
+def test_convolutional_players_learn_and_a_picture_is_that_of_its_code(
+    system: type[WGAN | WGANGP | LSGAN | CoulombGAN],
+) -> None:
+    torch.manual_seed(0)
+    gan = system(1, 8, 8, network="convolutional", latent=4, maps=4)
+    for t in range(10):
+        if t == 5:  # the critic of WGAN is within its bounds by now
+            before = [p.detach().clone() for p in layers(gan)]
+        gan.step(Images(torch.rand(10, 1, 8, 8)), Clock(step=t))
+    assert len(before) == 4
+    assert not any(torch.equal(p, was) for p, was in zip(layers(gan), before, strict=True))
+    gan.eval()
+    z = torch.randn(6, 4)
+    pictures = gan.generate(z)
+    assert pictures.shape == (6, 1, 8, 8)
+    assert pictures.min() >= 0
+    assert pictures.max() <= 1
+    torch.testing.assert_close(torch.cat([gan.generate(each[None]) for each in z]), pictures)
+
+
+def layers(gan: nn.Module) -> list[nn.Parameter]:
+    """What the linear and convolutional layers of both players weigh with."""
+    return [p for p in gan.parameters() if p.ndim > 1]
 
 
 def test_each_update_leaves_the_other_player_alone() -> None:

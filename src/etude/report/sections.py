@@ -274,6 +274,7 @@ SECTIONS: tuple[Drawing, ...] = (
     idea,
     scores,
     features.scored,
+    features.judged,
     translation.written,
     image_pairs.translated,
     trees.programs,

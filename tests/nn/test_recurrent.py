@@ -207,20 +207,6 @@ def test_sequences_of_different_lengths_are_those_of_torch_packed(bidirectional:
     torch.testing.assert_close(of_ours, torch.autograd.grad(padded.square().sum() + state[1].sum(), x))
 
 
-@every_variant
-def test_padding_changes_nothing(variant: str) -> None:
-    torch.manual_seed(0)
-    block = PeepholeLSTM(F, N, 2, variant=variant, bidirectional=True, batch_first=True).double()
-    x, filled = draw(B, T, F), torch.arange(T) < LENGTHS[:, None]
-    y, state = block(x * filled[:, :, None], lengths=LENGTHS)
-    again, same = block(torch.where(filled[:, :, None], x, 1e3), lengths=LENGTHS)
-    torch.testing.assert_close((again, same), (y, state))
-    for row, length in enumerate(LENGTHS.tolist()):
-        alone, end = block(x[row : row + 1, :length])
-        torch.testing.assert_close(y[row : row + 1, :length], alone)
-        torch.testing.assert_close(tuple(each[:, row : row + 1] for each in state), end)
-
-
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_with_peepholes_it_is_the_lstm_of_onnx(bidirectional: bool) -> None:
     torch.manual_seed(0)

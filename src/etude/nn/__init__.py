@@ -4,6 +4,7 @@ from etude.nn.attention import BahdanauAttention, LuongAttention
 from etude.nn.continuous import CTGRU, CTRNN, LTC, NeuralODECell
 from etude.nn.gated import GRU
 from etude.nn.named import Block, block
+from etude.nn.orthogonal import orthogonal_
 from etude.nn.recurrent import PeepholeLSTM
 
 __all__ = [
@@ -17,4 +18,5 @@ __all__ = [
     "NeuralODECell",
     "PeepholeLSTM",
     "block",
+    "orthogonal_",
 ]

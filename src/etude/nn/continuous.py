@@ -45,7 +45,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from etude.errors import InputError
-from etude.nn.layered import Recurrent, input_sizes
+from etude.nn.layered import Recurrent, at_least_one, input_sizes
 from etude.nn.synapses import Currents, Membrane
 
 Outputs = Float[Tensor, "T B N"]
@@ -77,6 +77,9 @@ class CTRNN(Recurrent):
         unfolds: solver's steps between two inputs, in [1, inf) (Hasani et al. 2021, experiments).
         batch_first: whether inputs and outputs are (B, T, ...) and not (T, B, ...).
         bidirectional: whether a second set of units reads each sequence backwards.
+
+    Raises:
+        InputError: a size is below 1.
     """
 
     def __init__(
@@ -89,9 +92,10 @@ class CTRNN(Recurrent):
         batch_first: bool = False,
         bidirectional: bool = False,
     ) -> None:
+        at_least_one(unfolds=unfolds)
         inputs = input_sizes(input_size, hidden_size, num_layers, bidirectional)
         layers = [CTRNNLayer(size, hidden_size, unfolds) for size in inputs]
-        super().__init__(layers, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
+        super().__init__(layers, input_size, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
 
 
 class CTRNNLayer(nn.Module):
@@ -139,7 +143,7 @@ class NeuralODECell(Recurrent):
         bidirectional: whether a second set of units reads each sequence backwards.
 
     Raises:
-        InputError: there is no such solver.
+        InputError: there is no such solver, or a size is below 1.
     """
 
     def __init__(
@@ -156,9 +160,10 @@ class NeuralODECell(Recurrent):
     ) -> None:
         if solver not in ("rk4", "dopri5", "adjoint"):
             raise InputError(f"solver is {solver!r}, expected rk4, dopri5 or adjoint: choose one of them")
+        at_least_one(unfolds=unfolds)
         inputs = input_sizes(input_size, hidden_size, num_layers, bidirectional)
         layers = [NeuralODELayer(size, hidden_size, solver, unfolds, tolerance) for size in inputs]
-        super().__init__(layers, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
+        super().__init__(layers, input_size, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
 
 
 class NeuralODELayer(nn.Module):
@@ -222,6 +227,9 @@ class LTC(Recurrent):
         unfolds: L, solver's steps between two inputs, in [1, inf) (algorithm 1; 6 in the experiments).
         batch_first: whether inputs and outputs are (B, T, ...) and not (T, B, ...).
         bidirectional: whether a second set of units reads each sequence backwards.
+
+    Raises:
+        InputError: a size is below 1.
     """
 
     def __init__(
@@ -234,9 +242,10 @@ class LTC(Recurrent):
         batch_first: bool = False,
         bidirectional: bool = False,
     ) -> None:
+        at_least_one(unfolds=unfolds)
         inputs = input_sizes(input_size, hidden_size, num_layers, bidirectional)
         layers = [LTCLayer(size, hidden_size, unfolds) for size in inputs]
-        super().__init__(layers, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
+        super().__init__(layers, input_size, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
 
     def clip(self) -> None:
         """Puts conductances, leaks and capacitances back into their ranges."""
@@ -319,6 +328,9 @@ class CTGRU(Recurrent):
         scales: M, in [1, inf): time constants 1, 10^(1/2), 10, ... 10^((M - 1)/2) (Hasani et al. 2021, experiments).
         batch_first: whether inputs and outputs are (B, T, ...) and not (T, B, ...).
         bidirectional: whether a second set of units reads each sequence backwards.
+
+    Raises:
+        InputError: a size is below 1.
     """
 
     def __init__(
@@ -331,9 +343,10 @@ class CTGRU(Recurrent):
         batch_first: bool = False,
         bidirectional: bool = False,
     ) -> None:
+        at_least_one(scales=scales)
         inputs = input_sizes(input_size, hidden_size, num_layers, bidirectional)
         layers = [CTGRULayer(size, hidden_size, scales) for size in inputs]
-        super().__init__(layers, hidden_size, scales, batch_first=batch_first, bidirectional=bidirectional)
+        super().__init__(layers, input_size, hidden_size, scales, batch_first=batch_first, bidirectional=bidirectional)
 
 
 class CTGRULayer(nn.Module):

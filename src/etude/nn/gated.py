@@ -35,7 +35,7 @@ class GRU(Recurrent):
         bidirectional: whether a second set of units reads each sequence backwards.
 
     Raises:
-        InputError: `reset` is neither.
+        InputError: `reset` is neither, or a size is below 1.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class GRU(Recurrent):
             )
         sizes = input_sizes(input_size, hidden_size, num_layers, bidirectional)
         layers = [GRULayer(size, hidden_size, reset) for size in sizes]
-        super().__init__(layers, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
+        super().__init__(layers, input_size, hidden_size, 1, batch_first=batch_first, bidirectional=bidirectional)
 
 
 class GRULayer(nn.Module):

@@ -394,7 +394,7 @@ class PeepholeLSTM(Recurrent):
         bidirectional: whether a second set of units reads each sequence backwards.
 
     Raises:
-        InputError: no variant has this name.
+        InputError: no variant has this name, or a size is below 1.
     """
 
     def __init__(
@@ -412,4 +412,4 @@ class PeepholeLSTM(Recurrent):
         sizes = input_sizes(input_size, hidden_size, num_layers, bidirectional)
         layers = [Layer(size, hidden_size, variant) for size in sizes]
         states = 5 if VARIANTS[variant].seen else 2
-        super().__init__(layers, hidden_size, states, batch_first=batch_first, bidirectional=bidirectional)
+        super().__init__(layers, input_size, hidden_size, states, batch_first=batch_first, bidirectional=bidirectional)

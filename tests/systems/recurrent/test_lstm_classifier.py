@@ -10,8 +10,15 @@ from etude.data.kinds import Sequences, Splits
 from etude.errors import InputError
 from etude.metrics.sequences import cross_entropy
 from etude.nn.named import Block, block
-from etude.systems.recurrent.lstm_classifier import LSTMClassifier, Reader, squares
-from etude.systems.system import Clock
+from etude.nn.orthogonal import recurrent_matrices
+from etude.systems.recurrent.lstm_classifier import (
+    LSTMClassifier,
+    Reader,
+    limit_by_value,
+    scale_to_unit_length,
+    squares,
+)
+from etude.systems.system import Clock, descend
 
 BLOCKS = get_args(Block)
 LENGTHS = torch.tensor([6, 3, 1, 5])
@@ -130,6 +137,48 @@ def test_gradients_are_clipped_by_value_and_by_norm() -> None:
     assert norm > 1e-2
     for found, whole in zip(gradients(normed), gradients(free), strict=True):
         torch.testing.assert_close(found, whole * 1e-2 / norm, rtol=1e-4, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("given", "most", "expected"),
+    [
+        ([3.0, 4.0], None, [0.6, 0.8]),
+        ([0.03, -0.04], None, [0.6, -0.8]),
+        ([0.0, 0.0], None, [0.0, 0.0]),
+        ([5.0, -8.0], 4.0, [0.5**0.5, -(0.5**0.5)]),
+    ],
+)
+def test_a_gradient_is_scaled_to_unit_length_after_it_is_clipped(
+    given: list[float], most: float | None, expected: list[float]
+) -> None:
+    one, other = (nn.Parameter(torch.zeros(1)) for _ in range(2))
+    optimizer = torch.optim.SGD([{"params": [one]}, {"params": [other]}], lr=1.0)
+    if most is not None:
+        limit_by_value(optimizer, most)
+    scale_to_unit_length(optimizer)
+    descend(optimizer, given[0] * one.sum() + given[1] * other.sum())
+    torch.testing.assert_close(torch.cat([one, other]).detach(), -torch.tensor(expected))
+
+
+def test_normalisation_keeps_the_direction_of_the_whole_gradient() -> None:
+    free, scaled = system(), system(normalise=True)
+    for tagger in (free, scaled):
+        tagger.step(some(), Clock())
+    norm = nn.utils.get_total_norm(gradients(free))
+    torch.testing.assert_close(nn.utils.get_total_norm(gradients(scaled)), torch.tensor(1.0))
+    for found, whole in zip(gradients(scaled), gradients(free), strict=True):
+        torch.testing.assert_close(found, whole / norm)
+
+
+@pytest.mark.parametrize("name", sorted(set(BLOCKS) - {"ltc"}))
+def test_recurrent_weights_begin_orthogonal_where_asked(name: Block) -> None:
+    for matrix in recurrent_matrices(system(block=name, layers=2, orthogonal=True).reader):
+        torch.testing.assert_close(matrix @ matrix.T, torch.eye(5), rtol=0, atol=1e-5)
+
+
+def test_an_ltc_cannot_begin_orthogonal() -> None:
+    with pytest.raises(InputError, match="LTC has no recurrent matrix that could be orthogonal"):
+        system(block="ltc", orthogonal=True)
 
 
 @pytest.mark.parametrize("part", ["kernel", "recurrent", "bias"])

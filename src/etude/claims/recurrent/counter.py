@@ -7,8 +7,10 @@ import torch
 
 from etude.claims.lab import Finding, Lab, Plot, claim, clear, gain, spread
 from etude.data.counting import strings
+from etude.data.kinds import Symbols
 from etude.engine.run import Run
 from etude.metrics.symbols import letters, solved_lengths
+from etude.systems.recurrent.counter import Counter
 
 SEEDS = range(5)
 ARMS = {
@@ -45,11 +47,11 @@ def compare(lab: Lab, data: str) -> Finding:
     numbers: dict[str, Any] = {"largest n of training": most}
     beyond = {}
     for arm, each in runs.items():
-        ns = [solved_lengths(run.system, run.data().train, TRIED) for run in each]
+        ns = [solved_lengths(counter(run), training(run), TRIED) for run in each]
         beyond[arm] = spread(run.scores["share_solved"] for run in each)
         numbers |= {
             f"share of the test strings solved, {arm}": beyond[arm],
-            f"share of n up to {most} solved, {arm}": spread(right[:most].double().mean() for right in ns),
+            f"share of n up to {most} solved, {arm}": spread(float(right[:most].double().mean()) for right in ns),
             f"all n solved up to, {arm}": spread(run.scores["generalises_to"] for run in each),
             f"largest n solved at all, {arm}": spread(int((right * torch.arange(1, TRIED + 1)).max()) for right in ns),
         }
@@ -72,7 +74,7 @@ def compare(lab: Lab, data: str) -> Finding:
         plots={
             f"What the unit that counts holds over the string with n = {FAR * most}, first seed": Plot(
                 ["symbols read", "share of the largest value"],
-                [float(place) for place in range(1 + FAR * most * len(letters(runs["LSTM"][0].data().train)))],
+                [float(place) for place in range(1 + FAR * most * len(letters(training(runs["LSTM"][0]))))],
                 {arm: trace(each[0], FAR * most) for arm, each in runs.items()},
                 "linear",
             )
@@ -85,9 +87,21 @@ def trace(run: Run, n: int) -> list[float]:
 
     It is the unit that goes back most between the last a and the last b; where that is downwards it is turned round.
     """
-    cells = run.system.cells(strings([n], letters(run.data().train)).to(run.system.device).x)[0, :-1].cpu()
+    system = counter(run)
+    cells = system.cells(strings([n], letters(training(run))).to(system.device).x)[0, :-1].cpu()
     best = cells[:, (cells[n].abs() - cells[2 * n].abs()).argmax()]
     return [round(float(value), 4) for value in best / best[best.abs().argmax()]]
+
+
+def counter(run: Run) -> Counter:
+    assert isinstance(run.system, Counter)
+    return run.system
+
+
+def training(run: Run) -> Symbols:
+    train = run.data().train
+    assert isinstance(train, Symbols)
+    return train
 
 
 def trained_to(run: Run) -> int:

@@ -22,6 +22,7 @@ from etude.errors import InputError
 from etude.metrics.sequences import accuracy, cross_entropy
 from etude.nn.layered import Recurrent, last
 from etude.nn.named import Block, block
+from etude.nn.orthogonal import orthogonal_
 from etude.nn.recurrent import Variant
 from etude.systems.best import Best
 from etude.systems.system import Classifier, Clock, Losses, Paper, Phase, descend
@@ -102,6 +103,21 @@ def limit_by_value(optimizer: Optimizer, most: float) -> None:
     optimizer.register_step_pre_hook(clip)
 
 
+def scale_to_unit_length(optimizer: Optimizer) -> None:
+    """Give the whole gradient the Euclidean norm 1: course 004, module 4, "gradient normalization".
+
+    One below 1e-12, too small to have a direction, is multiplied by 1e12.
+    """
+
+    def scale(optimizer: Optimizer, *_: Any) -> None:
+        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        norm = nn.utils.get_total_norm(gradients).clamp(min=1e-12)
+        for gradient in gradients:
+            gradient /= norm
+
+    optimizer.register_step_pre_hook(scale)
+
+
 class LSTMClassifier(Classifier):
     """Tells apart the classes of sequences or of their steps, whichever the labels are of.
 
@@ -113,9 +129,13 @@ class LSTMClassifier(Classifier):
         hidden: N, units of a layer and direction, in [1, inf) (the paper's BLSTM).
         layers: one above the other, in [1, inf) (the paper's BLSTM).
         bidirectional: whether a second network reads each sequence from its end (the paper's BLSTM).
+        orthogonal: whether recurrent weights begin as orthogonal matrices, gate by gate (course 004, module 4; off in
+            the paper).
         clip_value: the largest component a gradient may have, in (0, inf) (course 004, module 4; off in the paper).
         clip_norm: the largest Euclidean norm the whole gradient may have, in (0, inf) (course 004, module 4; off in
             the paper).
+        normalise: whether the whole gradient, clipped or not, is then scaled to the Euclidean norm 1 (course 004,
+            module 4; off in the paper).
         activity_penalty: weight of the squares of the block's outputs, summed over units and averaged over true steps,
             in [0, inf) (course 004, module 4; off in the paper).
         kernel_penalty: weight of the squares of the input weights, in [0, inf) (course 004, module 4; off in the
@@ -150,8 +170,10 @@ class LSTMClassifier(Classifier):
         hidden: int = 93,
         layers: int = 1,
         bidirectional: bool = True,
+        orthogonal: bool = False,
         clip_value: float | None = None,
         clip_norm: float | None = None,
+        normalise: bool = False,
         activity_penalty: float = 0.0,
         kernel_penalty: float = 0.0,
         recurrent_penalty: float = 0.0,
@@ -167,12 +189,15 @@ class LSTMClassifier(Classifier):
         self.penalties = {part: penalty for part, penalty in penalties.items() if penalty}
         self.patience, self.epochs, self.batch = patience, epochs, batch
         # deviates: the block's own first weights; the paper draws all from [-0.1, 0.1]
-        self.reader = Reader(unit(block, variant, features, hidden, layers, bidirectional), classes)
+        recurrent = unit(block, variant, features, hidden, layers, bidirectional)
+        self.reader = Reader(orthogonal_(recurrent) if orthogonal else recurrent, classes)
         self.best = Best(self)
         # deviates: Adam in batches; the paper descends after each sequence, with a momentum of 0.9
         self.optimizer = torch.optim.Adam(self.parameters(), lr=rate, fused=True)
         if clip_value is not None:
             limit_by_value(self.optimizer, clip_value)
+        if normalise:
+            scale_to_unit_length(self.optimizer)
 
     def phases(self) -> list[Phase]:
         train = Phase("train", self.step, self.epochs, self.batch, done=self.settled)

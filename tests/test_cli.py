@@ -317,6 +317,12 @@ MISTAKES = [
     (["train", "vae", "--size", "7.5"], "--size 7.5: expected a whole number of pixels in [1, 4096]"),
     (["train", "vae", "--size", "8"], "--size 8: digits is no folder of pictures, which alone are resized: leave it"),
     (["data", "check", "digits", "--size", "7.5"], "--size 7.5: expected INT"),
+    (["train", "seq2seq", "--vocabulary", "word"], "--vocabulary word: expected one of words, byte-pairs, characters"),
+    (
+        ["train", "seq2seq", "--vocabulary", "words"],
+        "addition is no file or folder of pairs of texts, whose vocabulary",
+    ),
+    (["data", "check", "x", "--vocabulary", "7"], "--vocabulary 7: expected one of words, byte-pairs, characters"),
     (["train", "vae", "--on", "gan"], "--on is not known to `etude train vae`"),
     (["train", "ema"], "ema acts on another system"),
     (["train", "ema", "--on", "gna"], "did you mean 'gan'?"),

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 SUMMARY = "Landmark deep-learning systems, faithful to their papers, trained on your own data with one command."
 
 
+Vocabulary = Literal["words", "byte-pairs", "characters"]
+
+
 def list_() -> None:
     """The systems, by family."""
     from rich.table import Table
@@ -314,7 +317,11 @@ def data_list() -> None:
 
 
 def data_check(
-    path: Positional[str], data_dir: Path | None = None, target: str | None = None, size: int | None = None
+    path: Positional[str],
+    data_dir: Path | None = None,
+    target: str | None = None,
+    size: int | None = None,
+    vocabulary: Vocabulary | None = None,
 ) -> None:
     """What was understood of some data: kind, counts, classes, missing values, unreadable files, duplicates.
 
@@ -323,10 +330,12 @@ def data_check(
         data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
         target: the column of a table to learn.
         size: the side of the squares that pictures in a folder become.
+        vocabulary: what pairs of texts in files become; chosen by the lines where not given.
     """
     from etude.data import check
 
-    for line in check.check(path, data_dir=data_dir, target=target, size=size).lines():
+    found = check.check(path, data_dir=data_dir, target=target, size=size, vocabulary=vocabulary)
+    for line in found.lines():
         print(line)
 
 
@@ -452,6 +461,7 @@ class Asked:
         target: the column of a table to learn.
         size: the side of the squares that pictures in a folder are cut to and resized, in [1, 4096]; as they are where
             not given.
+        vocabulary: what pairs of texts in files become; chosen by the lines where not given.
         runs: the folder of runs.
         previews: passes after which to keep samples; otherwise 0, 1/8, 1/4, 1/2 and all of them.
         quiet: print nothing while training.
@@ -465,6 +475,7 @@ class Asked:
     data_dir: Path | None = None
     target: str | None = None
     size: int | None = dataclasses.field(default=None, metadata={"expects": "a whole number of pixels in [1, 4096]"})
+    vocabulary: Vocabulary | None = None
     runs: Path = Path("runs")
     previews: tuple[int, ...] = ()
     quiet: bool = False
@@ -559,7 +570,8 @@ def _line(event: rejected.ParseErrorEvent, words: Sequence[str], flags: dict[str
         case rejected.MissingSubcommand():
             return f"what is to be done? one of {', '.join(VERBS)}"
         case rejected.InvalidChoice(argument=argument, value=value, choices=choices):
-            return f"{argument.lowered.name_or_flags[0]} {value}: expected one of {', '.join(choices)}"
+            named = sorted(set(choices) - {"None"}, key=str(argument.lowered.metavar).index)
+            return f"{argument.lowered.name_or_flags[0]} {value}: expected one of {', '.join(named)}"
         case rejected.InstantiationFailure(argument=argument) if argument is not None:
             flag = next(iter(argument.lowered.name_or_flags), "")
             expects = flags.get(flag) or str(argument.lowered.metavar).removeprefix("{None}|")

@@ -3,12 +3,16 @@
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from etude.data.check import check
@@ -35,6 +39,12 @@ def told(splits: Splits) -> set[tuple[str, str]]:
 
 def texts(batch: Batch, splits: Splits) -> list[tuple[str, str]]:
     return sorted(told(Splits(batch, batch, batch, preparation=splits.preparation)))
+
+
+def split_into_words(line: str) -> list[str]:
+    """Runs of letters, digits and what is written above them, and single marks, by Python's own expressions."""
+    spaced = "".join(f" {word}" for word in line.split())
+    return re.findall(r" ?[\w\u0301]+| ?[^\w\u0301\s]", spaced.lower())
 
 
 def write(path: Path, lines: list[str], packed: bool = False) -> None:
@@ -70,6 +80,17 @@ def test_words_are_runs_of_letters_and_single_marks_seen_twice() -> None:
     assert encode("the dog!!", preparation) == [6, 5, 7, 7, END]
     assert encode("The bird !", preparation) == [6, UNKNOWN, UNKNOWN, END]
     assert decode([BEGIN, 6, UNKNOWN, 7, END, 5, PAD], preparation) == "the <unknown>!"
+
+
+@given(st.lists(st.text("aBé «».,!_7 \N{COMBINING ACUTE ACCENT}", max_size=30), max_size=8))
+def test_words_are_those_of_an_expression_and_a_count(lines: list[str]) -> None:
+    counts = Counter(unit for line in lines for unit in split_into_words(line))
+    kept = sorted((unit for unit in counts if counts[unit] > 1), key=lambda unit: (-counts[unit], unit))
+    words = fit(lines, "words")
+    assert words["words"] == [*SPECIAL[:3], " <unknown>", *kept]
+    for line in lines:
+        places = [words["words"].index(unit) if unit in kept else UNKNOWN for unit in split_into_words(line)]
+        assert encode(line, {"pairs": {"source": words}}) == [*places, END]
 
 
 def test_spelling_stops_at_the_end() -> None:
@@ -138,6 +159,31 @@ def test_two_aligned_files_are_pairs(tmp_path: Path) -> None:
     assert splits.preparation["pairs"]["source"]["units"] == "byte pairs"
     assert told(load(tmp_path, target="de")) == {(b, a) for a, b in PAIRS}
     assert told(load(f"{tmp_path}:en")) == PAIRS
+
+
+@pytest.mark.parametrize("form", ["folder", "tsv", "jsonl"])
+def test_pairs_become_what_is_asked_for(tmp_path: Path, form: str) -> None:
+    if form == "folder":
+        write(tmp_path / "corpus.de", GERMAN)
+        write(tmp_path / "corpus.en", ENGLISH)
+    elif form == "tsv":
+        write(tmp_path / "mine.tsv", [f"{a}\t{b}" for a, b in zip(GERMAN, ENGLISH, strict=True)])
+    else:
+        write(tmp_path / "mine.jsonl", [json.dumps({"a": a, "b": b}) for a, b in zip(GERMAN, ENGLISH, strict=True)])
+    path = tmp_path if form == "folder" else tmp_path / f"mine.{form}"
+    digests = set()
+    for asked, units in {"words": "words", "byte-pairs": "byte pairs", "characters": "characters"}.items():
+        splits = load(path, vocabulary=asked)
+        assert splits.preparation["vocabulary"] == asked
+        assert {splits.preparation["pairs"][side]["units"] for side in ("source", "target")} == {units}
+        assert told(splits) == ({(a.lower(), b.lower()) for a, b in PAIRS} if asked == "words" else PAIRS)
+        assert load(splits, vocabulary=asked).digest() == splits.digest()
+        digests.add(splits.digest())
+        assert check(path, vocabulary=asked).dimensions == splits.train.dimensions
+    assert len(digests) == 3
+    assert "vocabulary" not in load(path).preparation
+    with pytest.raises(InputError, match=r"^--vocabulary letters: expected one of words, byte-pairs, characters$"):
+        load(path, vocabulary="letters")
 
 
 def test_files_say_which_part_they_are(tmp_path: Path) -> None:

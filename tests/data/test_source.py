@@ -138,6 +138,27 @@ def test_a_folder_of_pictures_is_resized(tmp_path: Path) -> None:
         source.load(splits, size=9)
 
 
+@pytest.mark.parametrize("form", ["name", "pairs by name", "array", "table", "texts", "splits"])
+def test_nothing_but_files_of_pairs_has_a_vocabulary_to_choose(tmp_path: Path, form: str) -> None:
+    (tmp_path / "mine.tsv").write_text("a\ttarget\n" + "1\tx\n2\ty\n" * 20)
+    (tmp_path / "texts").mkdir()
+    for place in range(40):
+        (tmp_path / "texts" / f"{place}.txt").write_text(f"gold zinc ship {'port' * (place % 2)}")
+    data: dict[str, Any] = {
+        "name": "digits",
+        "pairs by name": "addition",
+        "array": np.zeros((20, 4)),
+        "table": tmp_path / "mine.tsv",
+        "texts": tmp_path / "texts",
+        "splits": xor(),
+    }
+    said = (
+        r"^--vocabulary words: .* is no file or folder of pairs of texts, whose vocabulary alone can be chosen: leave"
+    )
+    with pytest.raises(InputError, match=said):
+        source.load(data[form], vocabulary="words")
+
+
 def test_new_images_for_a_system_of_vectors(tmp_path: Path) -> None:
     seen = source.load("digits").preparation
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8)).astype(np.uint8)

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from etude.cli import main
-from etude.data.kinds import Splits
+from etude.data.kinds import UNKNOWN, Splits
 from etude.engine import checkpoint
 from etude.engine.files import sha256
 from etude.engine.run import Run, folder_of, load
@@ -244,3 +244,35 @@ def test_a_run_from_before_sizes_were_asked_for_is_read(photographs: Path, tmp_p
     run = train("mlp", photographs, hidden=(4,), epochs=1, runs=tmp_path / "runs", quiet=True)
     run.update(data={name: told for name, told in run.record["data"].items() if name != "size"})
     assert run.data().digest() == run.question["digest"]
+
+
+@pytest.fixture
+def sentences(tmp_path: Path) -> Path:
+    """Pairs of sentences in capitals and small letters."""
+    things = {"Hund": "dog", "Mann": "man", "Ball": "ball", "Haus": "house"}
+    lines = [f"Ein {a} und {n} {b}\tA {things[a]} and {n} {things[b]}" for a in things for b in things for n in "12"]
+    (tmp_path / "mine.tsv").write_text("".join(f"{line}\n" for line in lines))
+    return tmp_path / "mine.tsv"
+
+
+def test_a_chosen_vocabulary_is_the_same_one_whenever_it_is_read(sentences: Path, tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {"embedding": 4, "hidden": 4, "layers": 1, "epochs": 1, "batch": 10, "longest": 8}
+    asked: dict[str, Any] = {**sizes, "runs": tmp_path / "runs", "quiet": True}
+    run = train("seq2seq", sentences, vocabulary="words", **asked)
+    kept = (run.record["data"], run.question, run.record["preparation"])
+    assert [told["vocabulary"] for told in kept] == ["words"] * 3
+    assert run.data().digest() == run.question["digest"]
+    assert run.data().train.dimensions["words"] == 12
+    assert train("seq2seq", sentences, vocabulary="words", **asked).folder == run.folder
+    assert main([*shlex.split(run.record["command"])[1:], "--runs", str(tmp_path / "runs"), "--quiet"]) == 0
+    assert len(list((tmp_path / "runs").iterdir())) == 1
+    other: Any = run.other(sentences)
+    assert other.dimensions == run.record["dimensions"]
+    (tmp_path / "new.txt").write_text("EIN HUND UND 2 Katzen\n")
+    assert run.other(tmp_path / "new.txt").tensors()["x"].tolist()[0][-2] == UNKNOWN
+    chosen, left = (train("seq2seq", sentences, vocabulary=name, **asked) for name in ("byte-pairs", None))
+    assert "vocabulary" not in left.question
+    assert chosen.question["digest"] == left.question["digest"] != run.question["digest"]
+    assert len({run.folder, chosen.folder, left.folder}) == 3
+    left.update(data={name: told for name, told in left.record["data"].items() if name != "vocabulary"})
+    assert left.data().digest() == left.question["digest"]

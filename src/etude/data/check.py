@@ -82,7 +82,12 @@ class Report:
 
 
 def check(
-    data: Any, *, data_dir: str | Path | None = None, target: str | None = None, size: int | None = None
+    data: Any,
+    *,
+    data_dir: str | Path | None = None,
+    target: str | None = None,
+    size: int | None = None,
+    vocabulary: str | None = None,
 ) -> Report:
     """What `etude.data.source.load` makes of the data; files in a folder that cannot be read are listed, not refused.
 
@@ -91,8 +96,8 @@ def check(
     """
     unreadable: list[str] = []
     folder = isinstance(data, str | Path) and str(data) not in names() and Path(data).is_dir()
-    read = load_path(Path(data), target, unreadable, size=size) if folder else data
-    splits = load(read, data_dir=data_dir, target=target, size=size)
+    read = load_path(Path(data), target, unreadable, size=size, vocabulary=vocabulary) if folder else data
+    splits = load(read, data_dir=data_dir, target=target, size=size, vocabulary=vocabulary)
     columns = splits.preparation.get("table", splits.preparation.get("series", {})).get("columns", [])
     return Report(
         name=splits.name,

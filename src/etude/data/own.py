@@ -69,6 +69,7 @@ def load_path(
     unreadable: list[str] | None = None,
     kind: type[Batch] | None = None,
     size: int | None = None,
+    vocabulary: str | None = None,
 ) -> Splits:
     """Splits of the data at a path.
 
@@ -81,19 +82,22 @@ def load_path(
             learns from `TextPairs`; a folder of pictures is pairs for one that learns from `ImagePairs`.
         size: the side of the squares that pictures in a folder become, in [1, 4096], which `preparation["size"]` keeps;
             other data stay as they are.
+        vocabulary: what pairs of texts become, words, byte-pairs or characters, which `preparation["vocabulary"]`
+            keeps; other data stay as they are.
 
     Raises:
-        InputError: the path cannot be read, or what it holds does not make a data set, or the size is out of range.
+        InputError: the path cannot be read, or what it holds does not make a data set, or the size is out of range,
+            or there is no such vocabulary.
     """
     if size is not None and (not isinstance(size, int) or not 1 <= size <= LARGEST):
         raise InputError(f"--size {size}: expected a whole number of pixels in [1, {LARGEST}]")
     match form(path):
         case "table" if kind is TextPairs and ".tsv" in path.name.lower():
-            return load_pairs(path, target)
+            return load_pairs(path, target, vocabulary)
         case "table":
             return load_table(path, target)
         case "pairs":
-            return load_pairs(path, target)
+            return load_pairs(path, target, vocabulary)
         case "trees":
             return load_trees(path)
         case "text":

@@ -6,20 +6,23 @@ text again, whichever they are:
 
 * "byte pairs": the most frequent neighbours are joined, within words and runs of marks, until there are 4,000 units
   (Sennrich, Haddow and Birch, 2016); upper and lower case stay apart; by the library `tokenizers`;
-* "words": runs of letters and digits, and single marks, in lower case; those that occur at least twice;
+* "words": runs of letters and digits, and single marks, in lower case; those that occur at least twice; by the same
+  library;
 * "characters": each one, spaces included.
 
 The user's own pairs come as two line-aligned files in a folder (`train.de` and `train.en`, `corpus.src` and
 `corpus.tgt`; gzipped or not; with `train`, `validation` or `test` in the name where they come split), as tab-separated
-pairs (`.tsv`) or as JSON lines with two text fields (`.jsonl`). They become byte pairs, or characters where most lines
-are without a space, as in spelling. Byte pairs leave next to nothing unknown, so that what a system writes can be held
-against the text itself.
+pairs (`.tsv`) or as JSON lines with two text fields (`.jsonl`). They become what is asked for; where nothing is, byte
+pairs, or characters where most lines are without a space, as in spelling. Byte pairs leave next to nothing unknown, so
+that what a system writes can be held against the text itself.
 """
 
 import json
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -37,8 +40,9 @@ Side = Literal["source", "target"]
 Vocabulary = dict[str, Any]
 
 SPECIAL = ("<pad>", "<begin>", "<end>", "<unknown>")
-JOINED = r" ?\w+| ?[^\w\s]+"  # within which neighbours are joined
-WORD = re.compile(r" ?\w+| ?[^\w\s]")
+CHOICES: dict[str, Units] = {"words": "words", "byte-pairs": "byte pairs", "characters": "characters"}
+PIECES = {"byte pairs": r" ?\w+| ?[^\w\s]+", "words": r" ?\w+| ?[^\w\s]"}  # neighbours are joined within the first
+UNKNOWN_WORD = {"byte pairs": SPECIAL[UNKNOWN], "words": f" {SPECIAL[UNKNOWN]}"}
 SIZE = 4000  # units of byte pairs
 LEAST = 2  # occurrences of a word, and of neighbours to be joined
 
@@ -49,17 +53,22 @@ HEADS = frozenset(("source", "src", "input", "target", "tgt", "output"))
 TABLES = (".tsv", ".tsv.gz", ".jsonl", ".jsonl.gz")
 
 
-def load_pairs(path: Path, target: str | None = None) -> Splits:
+def load_pairs(path: Path, target: str | None = None, vocabulary: str | None = None) -> Splits:
     """Splits of the user's own pairs, with the preparation that `encode` and `decode` read.
 
     Args:
         target: what to translate into: a language (`en` of `train.en`), a column of a TSV with a header line, or a
             field of JSON lines; `de-en` names the source too, where there are more than two. The second, if not given;
             of languages in the order of the alphabet.
+        vocabulary: words, byte-pairs or characters, which `preparation["vocabulary"]` keeps; chosen by the lines, if
+            not given.
 
     Raises:
-        InputError: a file cannot be read, a line is empty or lacks its partner, or there are too few.
+        InputError: a file cannot be read, a line is empty or lacks its partner, there are too few, or there is no such
+            vocabulary.
     """
+    if vocabulary is not None and vocabulary not in CHOICES:
+        raise InputError(f"--vocabulary {vocabulary}: expected one of {', '.join(CHOICES)}")
     found: dict[str, Lines] = {}
     for part, (sources, targets) in read_pairs(path, target):
         earlier = found.get(part, ([], []))
@@ -70,7 +79,10 @@ def load_pairs(path: Path, target: str | None = None) -> Splits:
     drawn = complete(rows, path.resolve().name.split(".")[0], str(path))
     parts = {part: _taken(found.get(part, found["train"]), batch) for part, batch in drawn.parts().items()}
     spaced = sum(" " in line for its in parts["train"] for line in its)
-    return numbered(parts, drawn.name, "byte pairs" if spaced > len(parts["train"][0]) else "characters")
+    if vocabulary is None:
+        return numbered(parts, drawn.name, "byte pairs" if spaced > len(parts["train"][0]) else "characters")
+    splits = numbered(parts, drawn.name, CHOICES[vocabulary])
+    return replace(splits, preparation=splits.preparation | {"vocabulary": vocabulary})
 
 
 def prepare(path: Path, preparation: dict[str, Any]) -> TextPairs:
@@ -111,12 +123,10 @@ def fit(lines: Iterable[str], units: Units) -> Vocabulary:
 
     A source that fills shorter texts with spaces adds "width", to which new ones are filled too.
     """
-    if units == "byte pairs":
-        return _fit_byte_pairs(lines)
-    counts = Counter(unit for line in lines for unit in _split(line, units))
-    least = LEAST if units == "words" else 1
-    kept = sorted((unit for unit in counts if counts[unit] >= least), key=lambda unit: (-counts[unit], unit))
-    return {"units": units, "words": [*SPECIAL[:UNKNOWN], " <unknown>" if units == "words" else "<unknown>", *kept]}
+    if units != "characters":
+        return _learned(lines, units)
+    counts = Counter(character for line in lines for character in line)
+    return {"units": units, "words": [*SPECIAL, *sorted(counts, key=lambda unit: (-counts[unit], unit))]}
 
 
 def encode(text: str, preparation: dict[str, Any], side: Side = "source") -> list[int]:
@@ -262,22 +272,20 @@ def _fields(line: str, where: str) -> dict[str, str]:
     return {name: text.strip() for name, text in entry.items() if isinstance(text, str)}
 
 
-def _split(line: str, units: Units) -> list[str]:
-    return list(line) if units == "characters" else WORD.findall(_spaced(line).lower())
-
-
-def _spaced(line: str) -> str:
+def _spaced(line: str, units: Units) -> str:
     """A line with one space before each word, the first included, where there were some or none."""
-    return "".join(f" {word}" for word in line.split())
+    spaced = "".join(f" {word}" for word in line.split())
+    return spaced.lower() if units == "words" else spaced
 
 
 def _numbers(lines: Sequence[str], vocabulary: Vocabulary, side: Side) -> list[list[int]]:
-    if vocabulary["units"] == "byte pairs":
-        numbered = [found.ids for found in _joiner(vocabulary).encode_batch([_spaced(line) for line in lines])]
-    else:
-        place = {word: number for number, word in enumerate(vocabulary["words"])}
+    place = {word: number for number, word in enumerate(vocabulary["words"])}
+    if vocabulary["units"] == "characters":
         filled = [line.ljust(vocabulary.get("width", 0)) for line in lines]
-        numbered = [[place.get(unit, UNKNOWN) for unit in _split(line, vocabulary["units"])] for line in filled]
+        numbered = [[place.get(character, UNKNOWN) for character in line] for line in filled]
+    else:
+        spaced = [_spaced(line, vocabulary["units"]) for line in lines]
+        numbered = [found.ids for found in _tokenizer(vocabulary, place).encode_batch(spaced)]
     return [[*([BEGIN] if side == "target" else []), *numbers, END] for numbers in numbered]
 
 
@@ -287,38 +295,36 @@ def _batch(lines: Lines, preparation: dict[str, Any]) -> TextPairs:
     return TextPairs(*pad(rows[0]), *pad(rows[1]), tuple(source["words"]), tuple(target["words"]))
 
 
-def _fit_byte_pairs(lines: Iterable[str]) -> Vocabulary:
-    tokenizers = _tokenizers()
-    joiner = tokenizers.Tokenizer(tokenizers.models.BPE(unk_token=SPECIAL[UNKNOWN]))
-    joiner.pre_tokenizer = _pieces(tokenizers)
-    trainer = tokenizers.trainers.BpeTrainer(
-        vocab_size=SIZE,
-        min_frequency=LEAST,
-        special_tokens=list(SPECIAL),
-        limit_alphabet=SIZE // 2,
-        show_progress=False,
-    )
-    joiner.train_from_iterator(map(_spaced, lines), trainer)
-    model = json.loads(joiner.to_str())["model"]
-    return {"units": "byte pairs", "words": sorted(model["vocab"], key=model["vocab"].get), "merges": model["merges"]}
+def _learned(lines: Iterable[str], units: Units) -> Vocabulary:
+    """The byte pairs or the words of lines."""
+    library = _library()
+    special = [*SPECIAL[:UNKNOWN], UNKNOWN_WORD[units]]
+    told = {"min_frequency": LEAST, "special_tokens": special, "show_progress": False}
+    if units == "words":
+        trainer = library.trainers.WordLevelTrainer(vocab_size=sys.maxsize, **told)
+    else:
+        trainer = library.trainers.BpeTrainer(vocab_size=SIZE, limit_alphabet=SIZE // 2, **told)
+    tokenizer = _tokenizer({"units": units, "merges": []}, {})
+    tokenizer.train_from_iterator((_spaced(line, units) for line in lines), trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    found = {"units": units, "words": sorted(model["vocab"], key=model["vocab"].get)}
+    return found if units == "words" else found | {"merges": model["merges"]}
 
 
-def _joiner(vocabulary: Vocabulary) -> Any:
-    """The tokenizer that joins neighbours as they were joined in training."""
-    tokenizers = _tokenizers()
-    place = {word: number for number, word in enumerate(vocabulary["words"])}
-    merges = [tuple(pair) for pair in vocabulary["merges"]]
-    joiner = tokenizers.Tokenizer(tokenizers.models.BPE(place, merges, unk_token=SPECIAL[UNKNOWN]))
-    joiner.pre_tokenizer = _pieces(tokenizers)
-    return joiner
+def _tokenizer(vocabulary: Vocabulary, place: dict[str, int]) -> Any:
+    """What cuts a line into the units of a vocabulary; neighbours are joined as they were in training."""
+    library, units = _library(), vocabulary["units"]
+    if units == "words":
+        model = library.models.WordLevel(place, UNKNOWN_WORD[units])
+    else:
+        model = library.models.BPE(place, [tuple(pair) for pair in vocabulary["merges"]], unk_token=UNKNOWN_WORD[units])
+    tokenizer = library.Tokenizer(model)
+    tokenizer.pre_tokenizer = library.pre_tokenizers.Split(library.Regex(PIECES[units]), "isolated")
+    return tokenizer
 
 
-def _pieces(tokenizers: Any) -> Any:
-    return tokenizers.pre_tokenizers.Split(tokenizers.Regex(JOINED), "isolated")
-
-
-def _tokenizers() -> Any:
+def _library() -> Any:
     try:
         return import_module("tokenizers")
     except ImportError:
-        raise InputError("byte pairs need the library tokenizers: pip install etude[text]") from None
+        raise InputError("byte pairs and words need the library tokenizers: pip install etude[text]") from None

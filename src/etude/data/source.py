@@ -102,6 +102,7 @@ def load(
     data_dir: str | Path | None = None,
     target: str | None = None,
     size: int | None = None,
+    vocabulary: str | None = None,
     kind: "type[Batch] | None" = None,
 ) -> "Splits":
     """The data that `data` names, split into train, validation and test.
@@ -113,18 +114,21 @@ def load(
             domain of pictures.
         size: the side of the squares that pictures in a folder become, in [1, 4096] (see `etude.data.folder.squared`);
             they stay as they are where not given.
+        vocabulary: what pairs of texts in files become: words, byte-pairs or characters; chosen by the lines where not
+            given.
         kind: what the system learns from, for a path that can be read as one kind or another: see
             `etude.data.own.load_path`.
 
     Raises:
-        InputError: there is no such source or file, or it cannot be read, or it holds no picture files to resize.
+        InputError: there is no such source or file, or it cannot be read, or it holds no picture files to resize, or no
+            pairs of texts in files to choose the vocabulary of.
     """
     from etude.data.kinds import Splits
 
     if isinstance(data, Splits):
         splits = data
     elif isinstance(data, str | Path):
-        splits = _load(str(data), data_dir, target, size, kind)
+        splits = _load(str(data), data_dir, target, size, vocabulary, kind)
     else:
         from etude.data.arrays import from_arrays
 
@@ -132,6 +136,11 @@ def load(
     if size is not None and splits.preparation.get("size") != size:
         raise InputError(
             f"--size {size}: {splits.name} is no folder of pictures, which alone are resized: leave it out"
+        )
+    if vocabulary is not None and splits.preparation.get("vocabulary") != vocabulary:
+        raise InputError(
+            f"--vocabulary {vocabulary}: {splits.name} is no file or folder of pairs of texts, whose vocabulary alone "
+            "can be chosen: leave it out"
         )
     return replace(splits, preparation={**_seen(splits.train), **splits.preparation})
 
@@ -211,7 +220,12 @@ def _sizes(shape: tuple[int, ...]) -> str:
 
 
 def _load(
-    data: str, data_dir: str | Path | None, target: str | None, size: int | None, kind: "type[Batch] | None"
+    data: str,
+    data_dir: str | Path | None,
+    target: str | None,
+    size: int | None,
+    vocabulary: str | None,
+    kind: "type[Batch] | None",
 ) -> "Splits":
     if data in names():
         folder = data_dir or os.environ.get("ETUDE_DATA")
@@ -221,7 +235,7 @@ def _load(
     path, column = _path(data)
     if not path.exists():
         raise InputError(f"no data set and no file is called {data!r}: {_suggestion(data)}")
-    return load_path(path, target or column, kind=kind, size=size)
+    return load_path(path, target or column, kind=kind, size=size, vocabulary=vocabulary)
 
 
 def _path(data: str) -> tuple[Path, str | None]:

@@ -177,8 +177,8 @@ class Run:
         data_dir = Path(asked["data_dir"]) if asked["data_dir"] else None
         kind: type[Batch] = getattr(kinds, self.record["kind"])
         found = asked["asked"] if given is None else given
-        size = asked.get("size")  # which older runs lack
-        splits = source.load(found, data_dir=data_dir, target=asked["target"], size=size, kind=kind).as_kind(kind)
+        chosen = {name: asked.get(name) for name in ("size", "vocabulary")}  # which older runs lack
+        splits = source.load(found, data_dir=data_dir, target=asked["target"], **chosen, kind=kind).as_kind(kind)
         if splits.digest() != self.question["digest"]:
             raise InputError(
                 f"{asked['asked'] or 'what was given'} is not what {self.folder} was trained on: give that"
@@ -333,6 +333,7 @@ def command_line(question: Asked, data: dict[str, Any]) -> str:
     words += ["--data-dir", str(data["data_dir"])] if data["data_dir"] else []
     words += ["--target", data["target"]] if data["target"] else []
     words += ["--size", str(data["size"])] if data["size"] else []
+    words += ["--vocabulary", data["vocabulary"]] if data["vocabulary"] else []
     words += ["--seed", str(question["seed"])] if question["seed"] else []
     words += ["--precision", question["precision"]] if question["precision"] != "float32" else []
     words += ["--previews", *map(str, question["previews"])] if "previews" in question else []

@@ -56,6 +56,7 @@ def train(
     data_dir: str | Path | None = None,
     target: str | None = None,
     size: int | None = None,
+    vocabulary: str | None = None,
     runs: str | Path = "runs",
     previews: tuple[int, ...] = (),
     quiet: bool = False,
@@ -74,6 +75,7 @@ def train(
         data_dir: where larger data sets lie; $ETUDE_DATA otherwise.
         target: the column of a table to learn.
         size: the side of the squares that pictures in a folder become, in [1, 4096].
+        vocabulary: what pairs of texts in files become: `words`, `byte-pairs` or `characters`.
         runs: the folder of runs.
         previews: passes after which to keep samples; otherwise 0, 1/8, 1/4, 1/2 and all of them.
         quiet: print nothing.
@@ -90,20 +92,23 @@ def train(
     learner = _learner(asked)
     kind, default = learner.kind, learner.source or learner.kind.source
     data = default if data is None else data
-    splits = source.load(data, data_dir=data_dir, target=target, size=size, kind=kind)
-    name, size = splits.name, splits.preparation.get("size")
+    splits = source.load(data, data_dir=data_dir, target=target, size=size, vocabulary=vocabulary, kind=kind)
+    name, size, vocabulary = splits.name, splits.preparation.get("size"), splits.preparation.get("vocabulary")
     splits = splits.as_kind(kind)
     question = asked | {"data": name, "digest": splits.digest(), "seed": seed, "precision": precision}
     if previews:
         question["previews"] = list(previews)
     if size:
         question["size"] = size
+    if vocabulary:
+        question["vocabulary"] = vocabulary
     run = Run(folder_of(question, Path(runs)))
     _of_this_code(run, question, quiet)
     if run.finished:
         return run
     told = str(data) if isinstance(data, str | Path) else None
-    origin = {"asked": told, "data_dir": data_dir and str(data_dir), "target": target, "size": size}
+    origin = {"asked": told, "data_dir": data_dir and str(data_dir), "target": target}
+    origin |= {"size": size, "vocabulary": vocabulary}
     with products(place) as route, distributed.processes(place):
         torch.manual_seed(seed)
         built = _built(asked, splits.train.dimensions, bool(size) or source.pictures(data))

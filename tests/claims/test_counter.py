@@ -57,6 +57,7 @@ class Runs:
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counter, "TRIED", 12)
     monkeypatch.setattr(counter, "SEEDS", range(3))
+    monkeypatch.setattr(counter, "Counter", Counts)
 
 
 def test_a_block_that_misses_one_n_is_not_filed_as_one_that_solves_none() -> None:

@@ -98,6 +98,7 @@ def test_auto_is_the_fcn_score_where_maps_are_translated(pix2pix: Path, pairs: P
     before = (pix2pix / FILE).read_text()
     others = score_generator(load(pix2pix), data=str(pairs))
     assert others["generated"] == 60
+    assert score_generator(load(pix2pix), count=7, data=str(pairs))["generated"] == 7
     assert (pix2pix / FILE).read_text() == before
 
 

@@ -157,7 +157,7 @@ def score_generator(run: Run, named: str = "auto", count: int = 10_000, data: An
     if count < 2:
         raise InputError(f"--count {count}: expected a whole number in [2, inf)")
     if translates and named == "auto":
-        return score_translations(run, data)
+        return score_translations(run, data, count)
     truth = run.data().test if data is None else run.other(data)
     where, extract = extractor(named, run)
     with torch.random.fork_rng(), torch.no_grad():

@@ -21,7 +21,7 @@ PART = 50  # pictures at a time
 INSTEAD = "give --features a classifier's run or a TorchScript file"
 
 
-def score_translations(run: Run, data: Any = None) -> dict[str, Any]:
+def score_translations(run: Run, data: Any = None, count: int = 10_000) -> dict[str, Any]:
     """FCN-score of a run's translations beside that of the real pictures; on its own test split, filed with the run.
 
     The judge is trained on the real pairs that the run was trained on.
@@ -29,6 +29,7 @@ def score_translations(run: Run, data: Any = None) -> dict[str, Any]:
     Args:
         run: a finished one whose system translates label maps.
         data: other pairs; those of the test split where not given.
+        count: pairs to look at, at most.
 
     Returns:
         "extractor", what judges; "real" and "generated" pictures; and "scores" by name: three of the translations, the
@@ -38,7 +39,7 @@ def score_translations(run: Run, data: Any = None) -> dict[str, Any]:
         InputError: x are no label maps, or nothing tells which picture belongs to which map.
     """
     splits = run.data()
-    train, truth = splits.train, splits.test if data is None else run.other(data)
+    train, truth = splits.train, (splits.test if data is None else run.other(data))[:count]
     assert isinstance(train, ImagePairs)
     assert isinstance(truth, ImagePairs)
     if not are_maps(train.x):
